@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+
+import {IInferenceConsumer} from "./interfaces/IInferenceConsumer.sol";
+import {IInferenceOracle} from "./interfaces/IInferenceOracle.sol";
+import {IModelRegistry} from "./interfaces/IModelRegistry.sol";
+import {IOperatorStaking} from "./interfaces/IOperatorStaking.sol";
+import {RequestParams} from "./types/InferenceRequest.sol";
+import {Notice} from "./types/RequestState.sol";
+
+/// @title The base of a contract that asks a model
+/// @notice A dApp contract inherits this, asks with `_ask` or `_askWithPull`, and acts in its hooks:
+///
+///             RequestParams memory params = _defaults(modelId, fee, 100_000);
+///             bytes32 requestId = _askWithPull(params, input);      // remember what the id is for
+///             ...
+///             function _expects(bytes32 requestId) internal view override returns (bool) { ... }
+///             function _onFinal(bytes32 requestId, bytes32 modelId, bytes calldata result) internal override { ... }
+///             function _onVoided(bytes32 requestId, bytes32 modelId) internal override { ... }
+///
+///         Each request ends in exactly one of `_onFinal` and `_onVoided`, unless this contract cancels it. A
+///         hook that reverts, or needs more than the gas it asked for, moves no money; anyone may have the
+///         notice delivered again through the oracle.
+///
+///         The result is what the operator posted. Its hash is what was judged, its form is not: check the
+///         length before reading it (`Tensors`), lest a malformed one make the hook revert for good.
+abstract contract InferenceConsumer is IInferenceConsumer {
+    using SafeERC20 for IERC20;
+
+    IInferenceOracle public immutable ORACLE;
+    IOperatorStaking public immutable STAKING;
+    IERC20 public immutable OPG;
+
+    /// @notice Seconds an operator is given to answer, unless a request says otherwise.
+    uint40 internal constant DEFAULT_TIME_TO_ANSWER = 1 hours;
+
+    error NotOracle(address caller);
+    error UnexpectedRequest(bytes32 requestId);
+
+    constructor(IInferenceOracle oracle) {
+        ORACLE = oracle;
+        STAKING = IOperatorStaking(oracle.STAKING());
+        OPG = IERC20(oracle.TOKEN());
+    }
+
+    /// @inheritdoc IInferenceConsumer
+    /// @dev Sealed: who may call, and for which requests, is decided here.
+    function onInferenceNotice(bytes32 requestId, Notice notice, bytes32 modelId, bytes calldata result) external {
+        require(msg.sender == address(ORACLE), NotOracle(msg.sender));
+        require(_expects(requestId), UnexpectedRequest(requestId));
+        if (notice == Notice.Final) _onFinal(requestId, modelId, result);
+        else if (notice == Notice.Voided) _onVoided(requestId, modelId);
+        else _onAnswered(requestId, modelId, result);
+    }
+
+    // ---- what the dApp says
+
+    /// @notice Whether this contract made the request and still waits for it. Anyone can name any contract as
+    ///         the consumer of a request of their own, with a model and an operator of their choice.
+    function _expects(bytes32 requestId) internal view virtual returns (bool);
+
+    /// @notice The answer is final: act on it.
+    function _onFinal(bytes32 requestId, bytes32 modelId, bytes calldata result) internal virtual;
+
+    /// @notice There will be no answer: the request expired, or its operator defaulted or was slashed. The fee
+    ///         is back in this contract's account at the oracle; see `_collect`.
+    function _onVoided(bytes32 requestId, bytes32 modelId) internal virtual;
+
+    /// @notice There is an answer that can still be disputed. Heard only where `eager` was asked for; what is
+    ///         done here must be undone in `_onVoided`.
+    function _onAnswered(bytes32 requestId, bytes32 modelId, bytes calldata result) internal virtual {}
+
+    // ---- asking
+
+    /// @notice Terms for the common case: any operator, an hour to answer, the model's own challenge window, the
+    ///         smallest bond, and one notice, to this contract, when the answer is final.
+    /// @param callbackGasLimit What the hooks of this request are guaranteed; leave room for `_expects`.
+    function _defaults(bytes32 modelId, uint96 fee, uint32 callbackGasLimit)
+        internal
+        view
+        returns (RequestParams memory params)
+    {
+        params.consumer = address(this);
+        params.modelId = modelId;
+        params.fee = fee;
+        params.bond = ORACLE.minimumBond(modelId, fee);
+        params.deadline = uint40(block.timestamp) + DEFAULT_TIME_TO_ANSWER;
+        params.window = IModelRegistry(ORACLE.REGISTRY()).models(modelId).challengeWindow;
+        params.callbackGasLimit = callbackGasLimit;
+    }
+
+    /// @notice Asks, paying from this contract's account at the oracle.
+    function _ask(RequestParams memory params, bytes memory input) internal returns (bytes32 requestId) {
+        return ORACLE.request(params, input);
+    }
+
+    /// @notice Asks, paying from the tokens this contract holds.
+    function _askWithPull(RequestParams memory params, bytes memory input) internal returns (bytes32 requestId) {
+        OPG.forceApprove(address(ORACLE), params.fee);
+        return ORACLE.requestWithPull(params, input);
+    }
+
+    // ---- money
+
+    /// @notice Fetches what came back to this contract: fees of requests that came to nothing, and its shares of
+    ///         operators' slashed bonds. Not from within a hook: the oracle is locked then.
+    function _collect() internal returns (uint96 refunds, uint96 compensation) {
+        (refunds,) = ORACLE.accounts(address(this));
+        if (refunds != 0) ORACLE.withdraw(address(this), refunds);
+        if (STAKING.claimable(address(this)) != 0) compensation = STAKING.claim(address(this));
+    }
+}

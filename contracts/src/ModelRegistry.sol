@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {IModelRegistry} from "./interfaces/IModelRegistry.sol";
+import {ModelTerms, Tier} from "./types/ModelTerms.sol";
+
+/// @title Append-only registry of models
+/// @dev Holds no funds and calls nobody. Everything but one word and the registrar of a model lives in its event.
+contract ModelRegistry is IModelRegistry {
+    /// @inheritdoc IModelRegistry
+    address public immutable COURT;
+    /// @inheritdoc IModelRegistry
+    uint32 public immutable MIN_CHALLENGE_WINDOW;
+    /// @inheritdoc IModelRegistry
+    uint32 public immutable MAX_CHALLENGE_WINDOW;
+
+    mapping(bytes32 modelId => Model) private _models;
+
+    /// @inheritdoc IModelRegistry
+    mapping(bytes32 modelId => address) public registrarOf;
+
+    constructor(address court, uint32 minChallengeWindow, uint32 maxChallengeWindow) {
+        if (minChallengeWindow > maxChallengeWindow) {
+            revert ChallengeWindowOutOfBounds(minChallengeWindow, 0, maxChallengeWindow);
+        }
+        COURT = court;
+        MIN_CHALLENGE_WINDOW = minChallengeWindow;
+        MAX_CHALLENGE_WINDOW = maxChallengeWindow;
+    }
+
+    /// @inheritdoc IModelRegistry
+    function register(ModelTerms calldata terms, string calldata name, string calldata schema, string calldata uri)
+        external
+        returns (bytes32 modelId)
+    {
+        if (terms.programRoot == bytes32(0)) revert ProgramRootMissing();
+        bytes32 schemaHash = keccak256(bytes(schema));
+        if (schemaHash != terms.schemaHash) revert SchemaHashMismatch(terms.schemaHash, schemaHash);
+        if (terms.challengeWindow < MIN_CHALLENGE_WINDOW || terms.challengeWindow > MAX_CHALLENGE_WINDOW) {
+            revert ChallengeWindowOutOfBounds(terms.challengeWindow, MIN_CHALLENGE_WINDOW, MAX_CHALLENGE_WINDOW);
+        }
+        if (terms.revealWindow > terms.challengeWindow) {
+            revert RevealWindowTooLong(terms.revealWindow, terms.challengeWindow);
+        }
+        if (terms.tier != Tier.Unproven && COURT == address(0)) revert CourtMissing(terms.tier);
+
+        modelId = terms.modelId(msg.sender);
+        if (registrarOf[modelId] != address(0)) revert ModelExists(modelId);
+
+        registrarOf[modelId] = msg.sender;
+        _models[modelId] = Model({
+            minBond: terms.minBond,
+            challengeWindow: terms.challengeWindow,
+            revealWindow: terms.revealWindow,
+            registeredAt: uint40(block.timestamp),
+            deprecatedAt: 0,
+            tier: terms.tier
+        });
+        emit ModelRegistered(modelId, msg.sender, terms, name, schema, uri);
+    }
+
+    /// @inheritdoc IModelRegistry
+    function deprecate(bytes32 modelId) external {
+        address registrar = registrarOf[modelId];
+        if (registrar == address(0)) revert ModelUnknown(modelId);
+        if (msg.sender != registrar) revert NotRegistrar(modelId, msg.sender, registrar);
+        if (_models[modelId].deprecatedAt != 0) revert ModelAlreadyDeprecated(modelId);
+
+        _models[modelId].deprecatedAt = uint40(block.timestamp);
+        emit ModelDeprecated(modelId);
+    }
+
+    /// @inheritdoc IModelRegistry
+    function models(bytes32 modelId) external view returns (Model memory) {
+        return _models[modelId];
+    }
+
+    /// @inheritdoc IModelRegistry
+    function modelIdOf(ModelTerms calldata terms, address registrar) external pure returns (bytes32) {
+        return terms.modelId(registrar);
+    }
+}

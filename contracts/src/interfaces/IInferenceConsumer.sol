@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {Notice} from "../types/RequestState.sol";
+
+/// @title What a contract implements to hear of its requests
+/// @dev Inherit `InferenceConsumer` rather than this: it checks the sender.
+interface IInferenceConsumer {
+    /// @notice Called by the oracle, with `callbackGasLimit` gas. A revert is recorded and moves no money;
+    ///         anyone may have the notice delivered again.
+    /// @param result Output tensors as the model's schema lays them out; empty where `notice` is `Voided`.
+    function onInferenceNotice(bytes32 requestId, Notice notice, bytes32 modelId, bytes calldata result) external;
+}

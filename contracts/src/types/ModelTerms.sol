@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+/// @notice How an answer of a model is judged. `Unproven` answers rest on signature and stake alone.
+enum Tier {
+    Unproven,
+    Exact,
+    Rounded,
+    Native
+}
+
+/// @notice What a model id commits to, besides its registrar.
+struct ModelTerms {
+    /// Root of the graph and weights that are run and judged. `Unproven`: SHA-256 of the ONNX file.
+    bytes32 programRoot;
+    /// Keccak-256 of the execution profile an honest worker follows; zero where there is none.
+    bytes32 profileHash;
+    /// Keccak-256 of the I/O schema (canonical JSON), which the registration event carries in full.
+    bytes32 schemaHash;
+    Tier tier;
+    /// Shortest challenge window a request may ask for, in seconds.
+    uint32 challengeWindow;
+    /// Seconds an operator has to answer a reveal demand.
+    uint32 revealWindow;
+    /// Smallest answer bond, in OPG base units.
+    uint96 minBond;
+}
+
+using ModelTermsHash for ModelTerms global;
+
+library ModelTermsHash {
+    /// @notice The model's id. The registrar is part of it, so nobody can register another's model
+    ///         first and deprecate it.
+    function modelId(ModelTerms memory terms, address registrar) internal pure returns (bytes32) {
+        return keccak256(abi.encode(registrar, terms));
+    }
+}

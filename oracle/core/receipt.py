@@ -1,0 +1,151 @@
+"""What an operator signs: acceptances, answers, batches; and the receipt a reader keeps.
+
+Mirrors `contracts/src/types/{Accept,Answer}.sol`. A receipt names everything its signature binds,
+so it can be checked by anyone who holds it. Knows nothing of how a result was computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+
+from eth_keys.datatypes import Signature
+from eth_keys.exceptions import BadSignature
+from eth_utils.crypto import keccak
+from eth_utils.exceptions import ValidationError
+
+from oracle.core.request import Request, data_hash
+from oracle.core.typed_data import Domain, struct_hash
+from oracle.core.types import ZERO_BYTES32, Address, Tier
+from oracle.errors import SignatureError
+
+ACCEPT_TYPE = "Accept(bytes32 requestId,address operator,uint40 validUntil)"
+ANSWER_TYPE = (
+    "Answer(bytes32 requestId,address operator,bytes32 modelId,bytes32 inputHash,"
+    "bytes32 resultHash,bytes32 traceRoot)"
+)
+ANSWER_BATCH_TYPE = "AnswerBatch(Answer[] answers)" + ANSWER_TYPE
+
+_ACCEPT_TYPEHASH = keccak(text=ACCEPT_TYPE)
+_ANSWER_TYPEHASH = keccak(text=ANSWER_TYPE)
+_ANSWER_BATCH_TYPEHASH = keccak(text=ANSWER_BATCH_TYPE)
+
+_HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """An operator's consent to be bound by a request; `valid_until` is a Unix second."""
+
+    request_id: bytes
+    operator: Address
+    valid_until: int
+
+    def digest(self, domain: Domain) -> bytes:
+        return domain.digest(struct_hash(_ACCEPT_TYPEHASH, astuple(self)))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An operator's claim: this model, on this input, gave this result by this computation."""
+
+    request_id: bytes
+    operator: Address
+    model_id: bytes
+    input_hash: bytes
+    result_hash: bytes
+    trace_root: bytes
+
+    @classmethod
+    def of(
+        cls,
+        request_id: bytes,
+        request: Request,
+        operator: Address,
+        result: bytes,
+        trace_root: bytes = ZERO_BYTES32,
+    ) -> Answer:
+        """The answer that `operator` gives when it posts `result` for `request`."""
+        return cls(
+            request_id=request_id,
+            operator=operator,
+            model_id=request.model_id,
+            input_hash=request.input_hash,
+            result_hash=data_hash(result),
+            trace_root=trace_root,
+        )
+
+    def as_tuple(self) -> tuple[object, ...]:
+        """The fields in ABI order."""
+        return astuple(self)
+
+    def struct_hash(self) -> bytes:
+        return struct_hash(_ANSWER_TYPEHASH, astuple(self))
+
+    def digest(self, domain: Domain) -> bytes:
+        return domain.digest(self.struct_hash())
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerCommitment:
+    """What the oracle keeps of an answer until it is final."""
+
+    operator: Address
+    result_hash: bytes
+    trace_root: bytes
+
+    @classmethod
+    def of(cls, answer: Answer) -> AnswerCommitment:
+        return cls(answer.operator, answer.result_hash, answer.trace_root)
+
+    def as_tuple(self) -> tuple[object, ...]:
+        """The fields in ABI order."""
+        return astuple(self)
+
+
+def answer_batch_digest(domain: Domain, answers: Sequence[Answer]) -> bytes:
+    """The digest that one signature covers for a whole batch (EIP-712 array of structs)."""
+    members = keccak(b"".join(answer.struct_hash() for answer in answers))
+    return domain.digest(keccak(_ANSWER_BATCH_TYPEHASH + members))
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A signed answer with everything needed to check the signature away from the chain.
+
+    `signature` is 65 bytes, r ‖ s ‖ v, over the answer's digest. `tier` says what stands behind the
+    answer: in `UNPROVEN` the trace root is zero, and only the signature and the stake do.
+    """
+
+    domain: Domain
+    answer: Answer
+    tier: Tier
+    signer: Address
+    signature: bytes
+
+    def verify(self) -> None:
+        """Checks that `signer` signed this answer.
+
+        Raises:
+            SignatureError: another key signed, or the signature is malformed or has a high s.
+        """
+        actual = recover(self.answer.digest(self.domain), self.signature)
+        if actual != self.signer:
+            raise SignatureError(f"signed by {actual}, not by {self.signer}")
+
+
+def recover(digest: bytes, signature: bytes) -> Address:
+    """The address whose key signed `digest`.
+
+    Raises:
+        SignatureError: not 65 bytes, v not 27 or 28, s in the upper half, or no such key.
+    """
+    if len(signature) != 65 or signature[64] not in (27, 28):
+        raise SignatureError("a signature is 65 bytes and ends in 27 or 28")
+    if int.from_bytes(signature[32:64], "big") > _HALF_ORDER:
+        raise SignatureError("the signature has a high s and could be a copy with another form")
+    try:
+        compact = Signature(signature[:64] + bytes([signature[64] - 27]))
+        return Address(compact.recover_public_key_from_msg_hash(digest).to_checksum_address())
+    except (BadSignature, ValidationError) as error:
+        raise SignatureError(f"no key made this signature: {error}") from error

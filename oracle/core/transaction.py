@@ -1,0 +1,121 @@
+"""A transaction of ours, from intent to finality, and what a send can come to.
+
+A transaction is one nonce; its attempts are the signed byte strings tried for it (the same call
+with higher fees). Each attempt is saved before it is sent. A send has three outcomes, not two: the
+node took it, the node refused it for good, or nobody knows. Pure: no node, no clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from oracle.core.types import Address
+
+
+class Purpose(StrEnum):
+    """Why a transaction is sent; jobs are moved by the purpose when it ends."""
+
+    ACCEPT = "accept"
+    ANSWER = "answer"
+    SETTLE = "settle"
+    CANCEL = "cancel"
+
+
+class SendOutcome(StrEnum):
+    """What sending one attempt came to."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+class TransactionState(StrEnum):
+    """`OPEN`: not known to be mined. A reorg reopens what was `MINED` or `REVERTED`."""
+
+    OPEN = "open"
+    MINED = "mined"
+    REVERTED = "reverted"
+    ABANDONED = "abandoned"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A contract call to be sent: destination, calldata and gas limit."""
+
+    to: Address
+    data: bytes
+    gas: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fees:
+    """EIP-1559 fees in wei per gas."""
+
+    max_fee: int
+    max_priority_fee: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One signed transaction. `raw` is what is sent, byte for byte, however often."""
+
+    hash: bytes
+    raw: bytes
+    fees: Fees
+    created_at: float
+    last_sent_at: float | None
+    outcome: SendOutcome | None
+
+
+@dataclass(frozen=True, slots=True)
+class Mined:
+    """Where and how a transaction was mined. `gas_price` is the effective price in wei."""
+
+    attempt_hash: bytes
+    block_number: int
+    block_hash: bytes
+    succeeded: bool
+    gas_used: int
+    gas_price: int
+
+    @property
+    def cost_wei(self) -> int:
+        return self.gas_used * self.gas_price
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """One nonce of one key, the requests it serves, and its attempts (oldest first)."""
+
+    id: int
+    sender: Address
+    nonce: int
+    purpose: Purpose
+    call: Call
+    request_ids: tuple[bytes, ...]
+    state: TransactionState
+    attempts: tuple[Attempt, ...]
+    mined: Mined | None
+    created_at: float
+
+
+MINIMUM_BUMP_PERCENT = 10
+"""Nodes replace a pending transaction only where both fees rise by at least this much."""
+
+
+def bumped(fees: Fees, percent: int, cap_wei: int) -> Fees | None:
+    """Fees raised by `percent`, at least the replacement minimum; None where the cap forbids it.
+
+    Args:
+        fees: of the last attempt.
+        percent: the rise wanted.
+        cap_wei: largest `max_fee` allowed, in wei per gas.
+    """
+    rise = max(percent, MINIMUM_BUMP_PERCENT)
+
+    def raised(fee: int) -> int:
+        return -(-fee * (100 + rise) // 100)
+
+    higher = Fees(raised(fees.max_fee), raised(fees.max_priority_fee))
+    return higher if higher.max_fee <= cap_wei else None

@@ -1,0 +1,75 @@
+"""The small types every other module speaks in. Knows nothing of requests or chains."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NewType
+
+from eth_utils.address import is_address, to_checksum_address
+
+from oracle.errors import InputError
+
+Address = NewType("Address", str)
+"""An EIP-55 checksummed address."""
+
+OPG_DECIMALS = 18
+_ONE_OPG: int = 10**18
+ZERO_ADDRESS = Address("0x0000000000000000000000000000000000000000")
+ZERO_BYTES32 = bytes(32)
+
+
+class Tier(IntEnum):
+    """How an answer of a model is judged; mirrors `ModelTerms.sol`."""
+
+    UNPROVEN = 0
+    EXACT = 1
+    ROUNDED = 2
+    NATIVE = 3
+
+
+def address(text: str) -> Address:
+    """Checks and checksums an address.
+
+    Raises:
+        InputError: `text` is not a 20-byte hex address.
+    """
+    if not is_address(text):
+        raise InputError(f"{text!r} is not an address", hint="an address is 0x and 40 hex digits")
+    return Address(to_checksum_address(text))
+
+
+def bytes32(text: str, *, what: str = "value") -> bytes:
+    """Parses 0x-prefixed 32-byte hex, such as a request or model id.
+
+    Raises:
+        InputError: `text` is not 32 bytes of hex.
+    """
+    try:
+        value = bytes.fromhex(text.removeprefix("0x"))
+    except ValueError:
+        value = b""
+    if len(value) != 32:
+        raise InputError(f"{text!r} is not a {what}", hint="expected 0x and 64 hex digits")
+    return value
+
+
+def opg(text: str) -> int:
+    """Parses a decimal OPG amount, exactly, into base units.
+
+    Raises:
+        InputError: not a non-negative decimal, or finer than 18 decimals.
+    """
+    whole, _, fraction = text.strip().partition(".")
+    if not (whole + fraction).isascii() or not (whole + fraction).isdigit():
+        raise InputError(f"{text!r} is not an OPG amount", hint="write it like 12 or 0.25")
+    if len(fraction) > OPG_DECIMALS:
+        raise InputError(f"{text!r} is finer than one base unit (18 decimals)")
+    return int(whole or "0") * _ONE_OPG + int(fraction.ljust(OPG_DECIMALS, "0"))
+
+
+def format_opg(base_units: int) -> str:
+    """Writes base units as a decimal OPG amount, exactly, without trailing zeros."""
+    sign, magnitude = ("-", -base_units) if base_units < 0 else ("", base_units)
+    whole, fraction = divmod(magnitude, _ONE_OPG)
+    tail = str(fraction).rjust(OPG_DECIMALS, "0").rstrip("0")
+    return f"{sign}{whole}.{tail}" if tail else f"{sign}{whole}"

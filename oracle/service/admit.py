@@ -1,0 +1,80 @@
+"""Decides on requests nobody is bound to yet: SEEN -> ADMITTED or DECLINED.
+
+Before any compute: is the model known and here, can the input be decoded, is there time, stake and
+profit. Never calls the consumer: a callback cannot block an answer, so there is nothing to learn.
+"""
+
+from __future__ import annotations
+
+from oracle.core.job import Job, JobState, Trigger
+from oracle.core.tensor import decode_inputs
+from oracle.core.types import Address
+from oracle.errors import NotFound, TensorError
+from oracle.ports import (
+    JobMove,
+    JobStore,
+    ModelFiles,
+    RegistryContract,
+    StakingContract,
+    TransactionGateway,
+)
+from oracle.service import journal
+from oracle.service.policy import Circumstances, Policy, objection
+
+_BATCH = 256
+
+
+class Admit:
+    def __init__(
+        self,
+        jobs: JobStore,
+        registry: RegistryContract,
+        staking: StakingContract,
+        gateway: TransactionGateway,
+        models: ModelFiles,
+        operator: Address,
+        policy: Policy,
+    ) -> None:
+        self._jobs = jobs
+        self._registry = registry
+        self._staking = staking
+        self._gateway = gateway
+        self._models = models
+        self._operator = operator
+        self._policy = policy
+
+    async def cycle(self) -> bool:
+        """Judges what is SEEN. True where there was something."""
+        jobs = await self._jobs.jobs([JobState.SEEN], limit=_BATCH)
+        if not jobs:
+            return False
+        status = await self._staking.status(self._operator)
+        free = status.free
+        fees = await self._gateway.fees()
+        chain_time = await self._gateway.chain_time()
+        moves = []
+        for job in jobs:
+            circumstances = Circumstances(chain_time, free, fees.max_fee)
+            reason = await self._unservable(job) or objection(
+                job.request, circumstances, self._policy
+            )
+            if reason is None:
+                free -= job.request.bond
+                moves.append(JobMove(job.request_id, Trigger.ADMIT))
+            else:
+                moves.append(JobMove(job.request_id, Trigger.DECLINE, {"reason": reason}))
+        journal.record(await self._jobs.move(moves))
+        return True
+
+    async def _unservable(self, job: Job) -> str | None:
+        try:
+            model = await self._registry.model(job.request.model_id)
+        except NotFound as error:
+            return error.message
+        if not self._models.has(model.terms.program_root):
+            return f"the file of model {model.name} is not in this node's store"
+        try:
+            decode_inputs(model.schema, job.input)
+        except TensorError as error:
+            return f"the input cannot be decoded: {error.message}"
+        return None

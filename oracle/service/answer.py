@@ -1,0 +1,108 @@
+"""Posts saved answers: COMPUTED -> ANSWERING. Several share a transaction where a queue builds up.
+
+A batch carries one signature over all of its answers, the same answers that were signed one by one.
+Computes nothing and follows no transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from oracle.core.job import Job, JobState, Trigger
+from oracle.core.receipt import Answer as AnswerMessage
+from oracle.core.receipt import answer_batch_digest
+from oracle.core.transaction import Purpose
+from oracle.core.typed_data import Domain
+from oracle.core.types import Address
+from oracle.ports import (
+    AnswerItem,
+    Clock,
+    JobMove,
+    JobStore,
+    OracleContract,
+    Signer,
+    TransactionGateway,
+)
+from oracle.service import journal
+from oracle.service.post import Post, within_callback_budget
+
+
+class Answer:
+    def __init__(
+        self,
+        jobs: JobStore,
+        contract: OracleContract,
+        gateway: TransactionGateway,
+        post: Post,
+        signer: Signer,
+        clock: Clock,
+        domain: Domain,
+        operator: Address,
+        *,
+        batch: int = 100,
+        attempts: int = 4,
+    ) -> None:
+        self._jobs = jobs
+        self._contract = contract
+        self._gateway = gateway
+        self._post = post
+        self._signer = signer
+        self._clock = clock
+        self._domain = domain
+        self._operator = operator
+        self._batch = batch
+        self._attempts = attempts
+
+    async def cycle(self) -> bool:
+        """Posts one transaction's worth of answers. True where there was something to post."""
+        if not await self._post.room():
+            return False
+        due = await self._jobs.jobs(
+            [JobState.COMPUTED], limit=self._batch, due_at=self._clock.now()
+        )
+        if not due:
+            return False
+        chain_time = await self._gateway.chain_time()
+        late = [job for job in due if job.request.deadline < chain_time]
+        if late:
+            refusals = [_refusal(job, "the deadline passed before it was posted") for job in late]
+            journal.record(await self._jobs.move(refusals))
+        in_time = [job for job in due if job.request.deadline >= chain_time]
+        jobs = within_callback_budget(
+            in_time, lambda job: job.request.callback_gas_limit if job.request.eager else 0
+        )
+        if jobs:
+            await self._post.post(Purpose.ANSWER, jobs, self._calldata, self._setback)
+        return True
+
+    def _calldata(self, jobs: Sequence[Job]) -> bytes:
+        answers = [_answer(job) for job in jobs]
+        items = [
+            AnswerItem(job.request, job.result or b"", answer.trace_root)
+            for job, answer in zip(jobs, answers, strict=True)
+        ]
+        if len(jobs) == 1:
+            return self._contract.answer_data(items[0], self._operator, jobs[0].signature or b"")
+        signature = self._signer.sign_digest(answer_batch_digest(self._domain, answers))
+        return self._contract.answer_batch_data(items, self._operator, signature)
+
+    def _setback(self, job: Job, reason: str) -> JobMove:
+        """Try again later, since a log may be on its way that explains it; at last, give up."""
+        tried = job.attempts + 1
+        if tried >= self._attempts:
+            return _refusal(job, reason)
+        return JobMove(
+            job.request_id,
+            Trigger.POSTPONE,
+            {"attempts": tried, "not_before": self._clock.now() + 2.0**tried, "reason": reason},
+        )
+
+
+def _answer(job: Job) -> AnswerMessage:
+    if job.answer is None:
+        raise ValueError("a COMPUTED job has an answer")
+    return job.answer
+
+
+def _refusal(job: Job, reason: str) -> JobMove:
+    return JobMove(job.request_id, Trigger.ANSWER_REFUSED, {"reason": reason})

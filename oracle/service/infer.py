@@ -1,0 +1,181 @@
+"""Runs the model for what we are bound to: ACCEPTED -> COMPUTED, with result and receipt saved.
+
+An input the model cannot take, once we are bound, is answered with the empty result, which says
+just that (docs/protocol.md): silence would cost the bond. A saved receipt is never computed or
+signed again. Knows no transaction.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from oracle.core.job import Job, JobState, Trigger
+from oracle.core.model import Model
+from oracle.core.receipt import Answer
+from oracle.core.tensor import decode_inputs, encode_outputs
+from oracle.core.typed_data import Domain
+from oracle.core.types import Address
+from oracle.errors import InferenceError, TensorError, UnusableOutput
+from oracle.ports import (
+    Clock,
+    InferenceEngine,
+    JobMove,
+    JobStore,
+    RegistryContract,
+    Signer,
+    Tensors,
+)
+from oracle.service import journal
+from oracle.service.journal import short
+
+_log = structlog.get_logger("oracle.infer")
+
+UNANSWERABLE = b""
+"""The result that says: the model gives no output for this input."""
+
+SIGNATURE_KIND = "answer"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run came to, before it is signed."""
+
+    job: Job
+    result: bytes
+    session: str | None
+    seconds: float
+    note: str | None
+
+
+class Infer:
+    def __init__(
+        self,
+        jobs: JobStore,
+        registry: RegistryContract,
+        engine: InferenceEngine,
+        signer: Signer,
+        clock: Clock,
+        domain: Domain,
+        operator: Address,
+        *,
+        batch: int = 128,
+        attempts: int = 3,
+        retry_seconds: float = 1.0,
+    ) -> None:
+        self._jobs = jobs
+        self._registry = registry
+        self._engine = engine
+        self._signer = signer
+        self._clock = clock
+        self._domain = domain
+        self._operator = operator
+        self._batch = batch
+        self._attempts = attempts
+        self._retry_seconds = retry_seconds
+
+    async def cycle(self) -> bool:
+        """Takes one batch of ACCEPTED jobs. True where there was one."""
+        jobs = await self._jobs.jobs(
+            [JobState.ACCEPTED], limit=self._batch, due_at=self._clock.now()
+        )
+        if not jobs:
+            return False
+        moves: list[JobMove] = []
+        outcomes: list[Outcome] = []
+        by_model: dict[bytes, list[Job]] = defaultdict(list)
+        for job in jobs:
+            if job.signature is not None:
+                moves.append(JobMove(job.request_id, Trigger.COMPUTED))
+            else:
+                by_model[job.request.model_id].append(job)
+        for model_id, group in by_model.items():
+            model = await self._registry.model(model_id)
+            for done in await self._run(model, group):
+                if isinstance(done, Outcome):
+                    outcomes.append(done)
+                else:
+                    moves.append(done)
+        moves += await self._sign(outcomes)
+        journal.record(await self._jobs.move(moves))
+        return True
+
+    async def _run(self, model: Model, jobs: Sequence[Job]) -> list[Outcome | JobMove]:
+        done: list[Outcome | JobMove] = []
+        runnable: list[tuple[Job, Tensors]] = []
+        for job in jobs:
+            try:
+                runnable.append((job, decode_inputs(model.schema, job.input)))
+            except TensorError as error:
+                done.append(_unanswerable(job, error.message))
+        if not runnable:
+            return done
+        try:
+            inferences = await self._engine.run(
+                model.terms.program_root, model.schema, [inputs for _, inputs in runnable]
+            )
+        except InferenceError as error:
+            if len(runnable) == 1:
+                return [*done, self._failed(runnable[0][0], error)]
+            # One of the batch spoils it: find it by running each alone.
+            for job, _ in runnable:
+                done += await self._run(model, [job])
+            return done
+        for (job, _), inference in zip(runnable, inferences, strict=True):
+            result = encode_outputs(model.schema, inference.outputs)
+            done.append(Outcome(job, result, inference.session, inference.seconds, None))
+        return done
+
+    def _failed(self, job: Job, error: InferenceError) -> Outcome | JobMove:
+        if isinstance(error, UnusableOutput):
+            return _unanswerable(job, error.message)
+        _log.error("inference failed", request=short(job.request_id), error=error.message)
+        tried = job.attempts + 1
+        if tried >= self._attempts:
+            return JobMove(job.request_id, Trigger.COMPUTE_FAILED, {"reason": error.message})
+        return JobMove(
+            job.request_id,
+            Trigger.POSTPONE,
+            {
+                "attempts": tried,
+                "not_before": self._clock.now() + self._retry_seconds * 2**tried,
+                "reason": error.message,
+            },
+        )
+
+    async def _sign(self, outcomes: Sequence[Outcome]) -> list[JobMove]:
+        if not outcomes:
+            return []
+        answers = [
+            Answer.of(done.job.request_id, done.job.request, self._operator, done.result)
+            for done in outcomes
+        ]
+        digests = [answer.digest(self._domain) for answer in answers]
+        await self._jobs.reserve_signatures(
+            SIGNATURE_KIND,
+            [(done.job.request_id, digest) for done, digest in zip(outcomes, digests, strict=True)],
+        )
+        return [
+            JobMove(
+                done.job.request_id,
+                Trigger.COMPUTED,
+                {
+                    "result": done.result,
+                    "answer": answer,
+                    "signature": self._signer.sign_digest(digest),
+                    "session": done.session,
+                    "inference_seconds": done.seconds,
+                    "reason": done.note,
+                    "attempts": 0,
+                    "not_before": 0.0,
+                },
+            )
+            for done, answer, digest in zip(outcomes, answers, digests, strict=True)
+        ]
+
+
+def _unanswerable(job: Job, reason: str) -> Outcome:
+    return Outcome(job, UNANSWERABLE, None, 0.0, f"unanswerable input: {reason}")

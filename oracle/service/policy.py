@@ -1,0 +1,72 @@
+"""What an operator is willing to do, and the one rule that decides on a request. Pure.
+
+Knows neither chain nor model: it is handed the facts and answers with a reason or with None.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from oracle.core.request import Request
+from oracle.core.types import format_opg
+
+ACCEPT_GAS = 60_000
+ANSWER_GAS = 75_000
+SETTLE_GAS = 45_000
+"""Gas of one job's transactions, rounded up from `snapshots/`; only for the profit gate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """An operator's terms.
+
+    Attributes:
+        minimum_fee: smallest fee, in base units.
+        answer_margin_seconds: time that must be left until the deadline when work starts.
+        wei_per_opg: what one OPG is worth in wei of the chain's currency; 0 turns the gate off.
+        margin_percent: profit wanted over the cost of gas.
+    """
+
+    minimum_fee: int = 0
+    answer_margin_seconds: int = 5
+    wei_per_opg: int = 0
+    margin_percent: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What is known when a request is judged: base units, wei, Unix seconds."""
+
+    chain_time: int
+    free_stake: int
+    gas_price_wei: int
+
+
+def gas_cost_wei(request: Request, gas_price_wei: int, *, with_accept: bool) -> int:
+    """What serving a request costs in gas, callback included."""
+    gas = ANSWER_GAS + SETTLE_GAS + request.callback_gas_limit + (ACCEPT_GAS if with_accept else 0)
+    return gas * gas_price_wei
+
+
+def objection(request: Request, circumstances: Circumstances, policy: Policy) -> str | None:
+    """Why a request that is not yet accepted should be left alone, or None."""
+    if request.fee < policy.minimum_fee:
+        return (
+            f"the fee of {format_opg(request.fee)} OPG is below the minimum of "
+            f"{format_opg(policy.minimum_fee)} OPG"
+        )
+    if request.bond > circumstances.free_stake:
+        return (
+            f"the bond of {format_opg(request.bond)} OPG is above the free stake of "
+            f"{format_opg(circumstances.free_stake)} OPG"
+        )
+    left = request.deadline - circumstances.chain_time
+    if left < policy.answer_margin_seconds:
+        return f"{left} s are left until the deadline, {policy.answer_margin_seconds} s are needed"
+    if policy.wei_per_opg:
+        cost = gas_cost_wei(request, circumstances.gas_price_wei, with_accept=True)
+        income = request.fee * policy.wei_per_opg // 10**18
+        needed = cost * (100 + policy.margin_percent) // 100
+        if income < needed:
+            return f"unprofitable: the fee is worth {income} wei, gas and margin need {needed} wei"
+    return None

@@ -1,0 +1,84 @@
+"""Posts jobs in one transaction: simulate, drop what the simulation refuses, estimate, submit.
+
+Shared by the verbs that post batches. Knows neither why a job is posted nor what is to become of
+one that is refused: both are handed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from oracle.core.job import Job
+from oracle.core.transaction import Call, Purpose
+from oracle.core.types import Address
+from oracle.errors import ContractReverted
+from oracle.ports import ItemCode, JobMove, JobStore, TransactionGateway
+from oracle.service import journal
+from oracle.service.transact import Transact
+
+_CALLBACK_GAS_BUDGET = 8_000_000
+"""Most callback gas one batch may promise, so that it fits a block with room to spare."""
+
+
+class Post:
+    def __init__(
+        self,
+        jobs: JobStore,
+        gateway: TransactionGateway,
+        transact: Transact,
+        *,
+        sender: Address,
+        contract: Address,
+    ) -> None:
+        self._jobs = jobs
+        self._gateway = gateway
+        self._transact = transact
+        self._sender = sender
+        self._contract = contract
+
+    async def room(self) -> bool:
+        """Whether another transaction may be opened now."""
+        return await self._transact.room() > 0
+
+    async def post(
+        self,
+        purpose: Purpose,
+        jobs: Sequence[Job],
+        calldata: Callable[[Sequence[Job]], bytes],
+        setback: Callable[[Job, str], JobMove],
+    ) -> None:
+        """Submits what the chain would take; moves the others by `setback(job, reason)`."""
+        data = calldata(jobs)
+        try:
+            returned = await self._gateway.simulate(self._sender, self._contract, data)
+            codes = self._gateway.item_codes(returned) if returned else (ItemCode.DONE,)
+            refused = [
+                setback(job, ItemCode.NAMES[code])
+                for job, code in zip(jobs, codes, strict=True)
+                if code != ItemCode.DONE
+            ]
+            kept = [job for job, code in zip(jobs, codes, strict=True) if code == ItemCode.DONE]
+            if refused:
+                journal.record(await self._jobs.move(refused))
+                if not kept:
+                    return
+                data = calldata(kept)
+            gas = await self._gateway.estimate_gas(self._sender, self._contract, data)
+        except ContractReverted as error:
+            journal.record(await self._jobs.move([setback(job, error.message) for job in jobs]))
+            return
+        await self._transact.submit(
+            purpose, Call(self._contract, data, gas), [job.request_id for job in kept]
+        )
+
+
+def within_callback_budget(jobs: Sequence[Job], gas_of: Callable[[Job], int]) -> list[Job]:
+    """The longest prefix whose promised callback gas fits one transaction; at least one job."""
+    kept: list[Job] = []
+    promised = 0
+    for job in jobs:
+        promised += gas_of(job)
+        if kept and promised > _CALLBACK_GAS_BUDGET:
+            break
+        kept.append(job)
+    return kept

@@ -1,0 +1,81 @@
+"""Collects what is final: ANSWERED -> SETTLING, in batches, once the challenge window is over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from oracle.core.job import Job, JobState, Trigger
+from oracle.core.receipt import Answer, AnswerCommitment
+from oracle.core.transaction import Purpose
+from oracle.core.types import ZERO_ADDRESS, ZERO_BYTES32, Address
+from oracle.ports import (
+    Clock,
+    JobMove,
+    JobStore,
+    OracleContract,
+    SettleItem,
+    TransactionGateway,
+)
+from oracle.service.post import Post, within_callback_budget
+
+_SLOWEST_RETRY_SECONDS = 600.0
+
+
+class Settle:
+    def __init__(
+        self,
+        jobs: JobStore,
+        contract: OracleContract,
+        gateway: TransactionGateway,
+        post: Post,
+        clock: Clock,
+        operator: Address,
+        *,
+        batch: int = 100,
+    ) -> None:
+        self._jobs = jobs
+        self._contract = contract
+        self._gateway = gateway
+        self._post = post
+        self._clock = clock
+        self._operator = operator
+        self._batch = batch
+
+    async def cycle(self) -> bool:
+        """Settles one transaction's worth. True where there was something to settle."""
+        if not await self._post.room():
+            return False
+        answered = await self._jobs.jobs(
+            [JobState.ANSWERED], limit=4 * self._batch, due_at=self._clock.now()
+        )
+        if not answered:
+            return False
+        chain_time = await self._gateway.chain_time()
+        ready = [job for job in answered if (job.settle_at or 0) <= chain_time]
+        jobs = within_callback_budget(
+            ready[: self._batch], lambda job: job.request.callback_gas_limit
+        )
+        if not jobs:
+            return False
+        await self._post.post(Purpose.SETTLE, jobs, self._calldata, self._later)
+        return True
+
+    def _calldata(self, jobs: Sequence[Job]) -> bytes:
+        return self._contract.settle_batch_data([self._item(job) for job in jobs])
+
+    def _item(self, job: Job) -> SettleItem:
+        result = job.result or b""
+        trace_root = job.answer.trace_root if job.answer else ZERO_BYTES32
+        answer = Answer.of(job.request_id, job.request, self._operator, result, trace_root)
+        notified = job.request.consumer != ZERO_ADDRESS
+        return SettleItem(job.request, AnswerCommitment.of(answer), result if notified else b"")
+
+    def _later(self, job: Job, reason: str) -> JobMove:
+        """Finality has no deadline: keep trying, ever more slowly."""
+        tried = job.attempts + 1
+        wait = min(_SLOWEST_RETRY_SECONDS, 2.0**tried)
+        return JobMove(
+            job.request_id,
+            Trigger.POSTPONE,
+            {"attempts": tried, "not_before": self._clock.now() + wait, "reason": reason},
+        )

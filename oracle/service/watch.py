@@ -1,0 +1,178 @@
+"""Reads the chain by a stored cursor and tells the job table what happened.
+
+Truth is `events` over block ranges; after each read, the block that the cursor stood on is compared
+with the chain, so a reorg is seen before anything read across it is kept. Knows no job's next step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import structlog
+
+from oracle.core.event import (
+    AnswerResumed,
+    AnswerVoided,
+    BlockRef,
+    ChainEvent,
+    RequestAccepted,
+    RequestAnswered,
+    RequestCancelled,
+    RequestDefaulted,
+    RequestExpired,
+    RequestSeen,
+    RequestSettled,
+)
+from oracle.core.job import Trigger
+from oracle.core.types import ZERO_ADDRESS, Address
+from oracle.errors import WrongChain
+from oracle.ports import ChainReader, JobMove, JobStore
+from oracle.service import journal
+
+_log = structlog.get_logger("oracle.watch")
+
+
+@dataclass(frozen=True, slots=True)
+class WatchPolicy:
+    """How the chain is read.
+
+    Attributes:
+        start_block: first block that can hold an event, the oracle's deployment.
+        confirmations: blocks on top of one before it is read.
+        range_blocks: most blocks a read spans.
+        search_depth: stored blocks searched for a common ancestor.
+    """
+
+    start_block: int
+    confirmations: int = 0
+    range_blocks: int = 2_000
+    search_depth: int = 512
+
+
+class Watch:
+    """Follows the chain for one operator."""
+
+    def __init__(
+        self, reader: ChainReader, jobs: JobStore, operator: Address, policy: WatchPolicy
+    ) -> None:
+        self._reader = reader
+        self._jobs = jobs
+        self._operator = operator
+        self._policy = policy
+        self._last_head: BlockRef | None = None
+        self.head: BlockRef | None = None
+        self.cursor: BlockRef | None = None
+
+    async def cycle(self) -> bool:
+        """Reads up to the head. True where a job changed.
+
+        Raises:
+            ChainUnreachable: no answer; nothing is lost, the next cycle starts at the cursor.
+            WrongChain: no block the cursor ever stood on is on this chain.
+        """
+        head = await self._reader.head()
+        if self._last_head is not None and head == self._last_head:
+            return False
+        self.cursor = await self._jobs.cursor()
+        changed = False
+        target = head.number - self._policy.confirmations
+        while True:
+            first = self.cursor.number + 1 if self.cursor else self._policy.start_block
+            if first > target:
+                break
+            last = min(first + self._policy.range_blocks - 1, target)
+            batch = await self._reader.events(first, last)
+            if self.cursor and not await self._is_canonical(self.cursor):
+                changed |= await self._rewind()
+                continue
+            seen, moves = translate(batch.events, self._operator)
+            jobs = await self._jobs.ingest(batch.last, seen, moves)
+            journal.record(jobs)
+            changed |= bool(jobs)
+            self.cursor = batch.last
+        if self.cursor and self.cursor.number >= target and not await self._at(self.cursor, head):
+            changed |= await self._rewind()
+            return changed
+        self._last_head = self.head = head
+        return changed
+
+    async def _at(self, cursor: BlockRef, head: BlockRef) -> bool:
+        """Whether the cursor is canonical, asking only where the head does not tell."""
+        return cursor.hash == head.hash or await self._is_canonical(cursor)
+
+    async def _is_canonical(self, block: BlockRef) -> bool:
+        canonical = await self._reader.block(block.number)
+        return canonical is not None and canonical.hash == block.hash
+
+    async def _rewind(self) -> bool:
+        for block in await self._jobs.recent_blocks(self._policy.search_depth):
+            if await self._is_canonical(block):
+                _log.warning("reorg", rewound_to=block.number)
+                jobs = await self._jobs.rewind(block)
+                journal.record(jobs)
+                self.cursor = block
+                return bool(jobs)
+        raise WrongChain(
+            "none of the blocks this database has read is on the chain any more",
+            hint="a local chain that started anew needs a new data directory; on a public chain, "
+            "check the endpoint before anything else",
+        )
+
+
+def translate(
+    events: Iterable[ChainEvent], operator: Address
+) -> tuple[list[RequestSeen], list[JobMove]]:
+    """What events mean to one operator's jobs: new requests it may serve, and moves, in order."""
+    seen: list[RequestSeen] = []
+    moves: list[JobMove] = []
+    for event in events:
+        if isinstance(event, RequestSeen):
+            if event.request.operator in (ZERO_ADDRESS, operator):
+                seen.append(event)
+        elif (move := _move(event, operator)) is not None:
+            moves.append(move)
+    return seen, moves
+
+
+def _move(event: ChainEvent, operator: Address) -> JobMove | None:
+    block = event.position.block_number
+    match event:
+        case RequestAccepted(operator=acceptor) if acceptor == operator:
+            return JobMove(event.request_id, Trigger.ACCEPTED_BY_US, {"accepted": True})
+        case RequestAccepted(operator=acceptor):
+            reason = f"accepted by {acceptor}"
+            return JobMove(event.request_id, Trigger.ACCEPTED_BY_OTHER, {"reason": reason})
+        case RequestAnswered(operator=answerer) if answerer == operator:
+            return JobMove(
+                event.request_id,
+                Trigger.ANSWERED,
+                {
+                    "settle_at": event.settle_at,
+                    "answered_block": block,
+                    "result": event.result,
+                    "reason": None,
+                    "attempts": 0,
+                    "not_before": 0.0,
+                },
+            )
+        case RequestSettled(operator=answerer) if answerer == operator:
+            return JobMove(
+                event.request_id,
+                Trigger.SETTLED,
+                {"settled_block": block, "fee_earned": event.fee, "reason": None},
+            )
+        case RequestCancelled():
+            return JobMove(event.request_id, Trigger.WITHDRAWN, {"reason": "cancelled"})
+        case RequestExpired():
+            return JobMove(event.request_id, Trigger.WITHDRAWN, {"reason": "expired"})
+        case RequestDefaulted(operator=defaulter) if defaulter == operator:
+            return JobMove(event.request_id, Trigger.DEFAULTED, {"reason": "not answered in time"})
+        case AnswerResumed():
+            return JobMove(event.request_id, Trigger.POSTPONE, {"settle_at": event.settle_at})
+        case AnswerVoided(operator=answerer) if answerer == operator:
+            return JobMove(
+                event.request_id, Trigger.SLASHED, {"reason": f"convicted by {event.watcher}"}
+            )
+        case _:
+            return None

@@ -1,0 +1,230 @@
+"""The job table, the cursor and the sign-once record: `oracle.ports.JobStore` over SQL.
+
+Each method is one database transaction. Knows what a job may become only through its table in core.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, delete, func, insert, or_, select, update
+
+from oracle.core.event import BlockRef, RequestSeen
+from oracle.core.job import Job, JobState
+from oracle.core.transaction import TransactionState
+from oracle.errors import SignedTwice
+from oracle.ports import Clock, DatabaseIdentity, JobMove, Totals
+from oracle.storage.conversion import block_of_row, job_of_event, job_of_row, mined_columns
+from oracle.storage.database import Database
+from oracle.storage.job_rows import (
+    load_jobs,
+    move_jobs,
+    moved_if_possible,
+    reanchored,
+    rewound,
+    save_jobs,
+)
+from oracle.storage.schema import bind
+from oracle.storage.tables import blocks, jobs, signatures, transactions
+
+BLOCKS_KEPT = 512
+"""How far back a reorg can be followed to the common ancestor."""
+
+
+class SqlJobStore:
+    """Jobs in an SQL database."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def bind(self, identity: DatabaseIdentity) -> None:
+        await self._database.run(lambda connection: bind(connection, identity))
+
+    # ---- the cursor
+
+    async def cursor(self) -> BlockRef | None:
+        newest = await self.recent_blocks(1)
+        return newest[0] if newest else None
+
+    async def recent_blocks(self, limit: int) -> Sequence[BlockRef]:
+        query = select(blocks).order_by(blocks.c.number.desc()).limit(limit)
+
+        def work(connection: Connection) -> list[BlockRef]:
+            return [block_of_row(row) for row in connection.execute(query).mappings()]
+
+        return await self._database.read(work)
+
+    # ---- news from the chain
+
+    async def ingest(
+        self, last: BlockRef, seen: Sequence[RequestSeen], moves: Sequence[JobMove]
+    ) -> Sequence[Job]:
+        now = self._clock.now()
+
+        def work(connection: Connection) -> list[Job]:
+            before = load_jobs(
+                connection,
+                [event.request_id for event in seen] + [move.request_id for move in moves],
+            )
+            current = dict(before)
+            for event in seen:
+                known = current.get(event.request_id)
+                current[event.request_id] = (
+                    reanchored(known, event, now) if known else job_of_event(event, now)
+                )
+            current |= moved_if_possible(current, moves, now)
+            after = {key: job for key, job in current.items() if job is not before.get(key)}
+            save_jobs(connection, before, after)
+            _stand_on(connection, last)
+            return list(after.values())
+
+        return await self._database.run(work)
+
+    async def rewind(self, ancestor: BlockRef) -> Sequence[Job]:
+        now = self._clock.now()
+        number = ancestor.number
+        above = or_(
+            jobs.c.block_number > number,
+            jobs.c.answered_block > number,
+            jobs.c.settled_block > number,
+        )
+
+        def work(connection: Connection) -> list[Job]:
+            query = select(jobs).where(above).with_for_update()
+            before = {
+                row["request_id"]: job_of_row(row) for row in connection.execute(query).mappings()
+            }
+            after = {key: rewound(job, number, now) for key, job in before.items()}
+            after = {key: job for key, job in after.items() if job is not before[key]}
+            save_jobs(connection, before, after)
+            connection.execute(
+                update(transactions)
+                .where(transactions.c.mined_block_number > number)
+                .values(mined_columns(None))
+            )
+            connection.execute(delete(blocks).where(blocks.c.number > number))
+            _stand_on(connection, ancestor)
+            return list(after.values())
+
+        return await self._database.run(work)
+
+    # ---- steps of the worker
+
+    async def move(self, moves: Sequence[JobMove]) -> Sequence[Job]:
+        now = self._clock.now()
+        return await self._database.run(lambda connection: move_jobs(connection, moves, now))
+
+    async def reserve_signature(self, kind: str, request_id: bytes, digest: bytes) -> None:
+        now = self._clock.now()
+
+        def work(connection: Connection) -> None:
+            # Nobody else writes between this look and the insert; if somebody did, the primary
+            # key would refuse the second row.
+            reserved = connection.scalar(
+                select(signatures.c.digest).where(
+                    signatures.c.kind == kind, signatures.c.request_id == request_id
+                )
+            )
+            if reserved is None:
+                row = {
+                    "kind": kind,
+                    "request_id": request_id,
+                    "digest": digest,
+                    "reserved_at": now,
+                }
+                connection.execute(insert(signatures), row)
+            elif reserved != digest:
+                raise SignedTwice(
+                    f"refused to sign a second {kind} for request 0x{request_id.hex()}: "
+                    f"0x{digest.hex()} is not 0x{reserved.hex()}, which is reserved",
+                    hint="the model gave two results, or two workers share this key",
+                )
+
+        await self._database.run(work)
+
+    # ---- reading
+
+    async def job(self, request_id: bytes) -> Job | None:
+        query = select(jobs).where(jobs.c.request_id == request_id)
+
+        def work(connection: Connection) -> Job | None:
+            row = connection.execute(query).mappings().one_or_none()
+            return job_of_row(row) if row else None
+
+        return await self._database.read(work)
+
+    async def jobs(
+        self, states: Sequence[JobState], *, limit: int, due_at: float | None = None
+    ) -> Sequence[Job]:
+        # The inner query is answered by the index alone; only the rows it picks are read.
+        order = (jobs.c.deadline, jobs.c.sequence)
+        picked = select(jobs.c.request_id).where(jobs.c.state.in_(states))
+        if due_at is not None:
+            picked = picked.where(jobs.c.not_before <= due_at)
+        picked = picked.order_by(*order).limit(limit)
+        query = select(jobs).where(jobs.c.request_id.in_(picked)).order_by(*order)
+
+        def work(connection: Connection) -> list[Job]:
+            return [job_of_row(row) for row in connection.execute(query).mappings()]
+
+        return await self._database.read(work)
+
+    async def recent_jobs(self, limit: int) -> Sequence[Job]:
+        """The latest requests, newest first."""
+        query = select(jobs).order_by(jobs.c.sequence.desc()).limit(limit)
+
+        def work(connection: Connection) -> list[Job]:
+            return [job_of_row(row) for row in connection.execute(query).mappings()]
+
+        return await self._database.read(work)
+
+    async def count_by_state(self) -> dict[JobState, int]:
+        """How many jobs stand in each state; every state is there."""
+        return await self._database.read(_count_by_state)
+
+    async def totals(self) -> Totals:
+        return await self._database.read(_totals)
+
+
+def _stand_on(connection: Connection, block: BlockRef) -> None:
+    """Adds a block to the cursor's history, in place of one of its height; prunes the oldest."""
+    connection.execute(delete(blocks).where(blocks.c.number == block.number))
+    connection.execute(
+        insert(blocks),
+        {"number": block.number, "hash": block.hash, "timestamp": block.timestamp},
+    )
+    oldest_kept = (
+        select(blocks.c.number)
+        .order_by(blocks.c.number.desc())
+        .offset(BLOCKS_KEPT - 1)
+        .limit(1)
+        .scalar_subquery()
+    )
+    connection.execute(delete(blocks).where(blocks.c.number < oldest_kept))
+
+
+def _count_by_state(connection: Connection) -> dict[JobState, int]:
+    query = select(jobs.c.state, func.count()).group_by(jobs.c.state)
+    found = {row[0]: row[1] for row in connection.execute(query)}
+    return {state: found.get(state, 0) for state in JobState}
+
+
+def _totals(connection: Connection) -> Totals:
+    # Amounts outgrow the databases' integers. Rows that share a fee or a price are counted there,
+    # and the products are added here, exactly.
+    fees = select(jobs.c.fee_earned, func.count()).group_by(jobs.c.fee_earned)
+    gas = (
+        select(transactions.c.mined_gas_price, func.sum(transactions.c.mined_gas_used))
+        .where(transactions.c.mined_gas_price.is_not(None))
+        .group_by(transactions.c.mined_gas_price)
+    )
+    states = select(transactions.c.state, func.count()).group_by(transactions.c.state)
+    count = {row[0]: row[1] for row in connection.execute(states)}
+    return Totals(
+        jobs=_count_by_state(connection),
+        fees_earned=sum(fee * number for fee, number in connection.execute(fees)),
+        gas_spent_wei=sum(price * int(used) for price, used in connection.execute(gas)),
+        transactions=sum(count.values()),
+        reverted=count.get(TransactionState.REVERTED, 0),
+    )

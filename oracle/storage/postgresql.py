@@ -1,0 +1,75 @@
+"""What is peculiar to PostgreSQL: its isolation, its lock for writers, what its errors mean.
+
+Writers take one advisory lock, so they follow each other as they do on SQLite, and the same code is
+right on both. Knows nothing of tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import NoSuchModuleError
+
+from oracle.errors import ConfigurationError, StorageError
+
+READ_OPTIONS: Mapping[str, Any] = {"isolation_level": "REPEATABLE READ"}
+WRITE_OPTIONS: Mapping[str, Any] = {"isolation_level": "READ COMMITTED", "one_writer": True}
+"""READ COMMITTED, so that what is read after waiting for the lock is what its last holder wrote."""
+
+_WRITER_LOCK = 0x6F7261636C65
+
+_MEANINGS: tuple[tuple[str, str, str], ...] = (
+    # prefix of the SQLSTATE, what it means, what to do
+    ("55P03", "the database is locked by another process", "is another worker stuck?"),
+    ("53100", "the disk is full; nothing was written", "free space on the database server"),
+    ("53300", "the database takes no more connections", "raise its max_connections"),
+    ("08", "the database cannot be reached", "check that the server runs and the URL is right"),
+    ("57P", "the database server is stopping", "start it again"),
+    ("28", "the database refused the login", "check user and password in the URL"),
+    ("XX00", "the database is damaged", "restore a backup"),
+    (
+        "23",
+        "the database refused a row that breaks a rule",
+        "this is a defect of the worker: please report it with this message",
+    ),
+)
+
+
+def engine(url: URL, lock_timeout_seconds: float) -> Engine:
+    """An engine for a PostgreSQL database.
+
+    Raises:
+        ConfigurationError: its driver is not installed.
+    """
+    milliseconds = round(lock_timeout_seconds * 1000)
+    try:
+        created = create_engine(
+            url,
+            pool_size=1,
+            max_overflow=0,
+            pool_pre_ping=True,
+            connect_args={"options": f"-c lock_timeout={milliseconds}"},
+        )
+    except (ImportError, NoSuchModuleError) as error:
+        raise ConfigurationError(
+            f"the driver for {url.drivername} is not installed: {error}",
+            hint="pip install 'psycopg[binary]' and write the URL as postgresql+psycopg://…",
+        ) from error
+    event.listen(created, "begin", _begin)
+    return created
+
+
+def explain(error: BaseException) -> StorageError | None:
+    """What a driver error means to an operator, or None where it says nothing particular."""
+    code = getattr(error, "sqlstate", None)
+    for prefix, meaning, hint in _MEANINGS:
+        if code is not None and code.startswith(prefix):
+            return StorageError(f"{meaning} ({code}: {error})", hint=hint)
+    return None
+
+
+def _begin(connection: Connection) -> None:
+    if connection.get_execution_options().get("one_writer"):
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITER_LOCK})
