@@ -130,7 +130,11 @@ def train(task: Task, rows: Split) -> bytes:
         options={"zipmap": False},
         target_opset={"": 18, "ai.onnx.ml": 3},
     )
-    exported = bytes(model.SerializeToString())
+    # The exporter lists the opsets in the order of a set, which varies from process to process.
+    opsets = sorted(model.opset_import, key=lambda entry: entry.domain)
+    del model.opset_import[:]
+    model.opset_import.extend(opsets)
+    exported = bytes(model.SerializeToString(deterministic=True))
     labels, probabilities = predict(exported, rows.held_out_x)
     if not np.allclose(probabilities, estimator.predict_proba(rows.held_out_x), atol=1e-5):
         raise RuntimeError(f"{task.name}: the export differs from what was trained")

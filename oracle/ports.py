@@ -29,6 +29,7 @@ from oracle.core.transaction import (
 )
 from oracle.core.typed_data import Domain
 from oracle.core.types import Address
+from oracle.errors import OracleError
 
 Tensors: TypeAlias = Mapping[str, NDArray[Any]]
 """Named arrays, in a schema's names."""
@@ -145,6 +146,10 @@ class OracleContract(Protocol):
         self, items: Sequence[AnswerItem], operator: Address, signature: bytes
     ) -> bytes: ...
     def settle_batch_data(self, items: Sequence[SettleItem]) -> bytes: ...
+    def decode_codes(self, returned: bytes) -> tuple[int, ...]:
+        """The item codes that a simulated batch returned. Raises ChainUnreachable for others."""
+        ...
+
     async def state_of(self, request_id: bytes) -> OnChainRequest: ...
 
 
@@ -201,10 +206,6 @@ class TransactionGateway(Protocol):
 
     async def mined(self, attempt_hash: bytes) -> Mined | None: ...
 
-    def item_codes(self, returned: bytes) -> tuple[int, ...]:
-        """Decodes what a simulated batch returned."""
-        ...
-
 
 # ---- inference
 
@@ -219,13 +220,16 @@ class Inference:
 
 
 class InferenceEngine(Protocol):
-    async def run(
+    async def run_each(
         self, model_sha256: bytes, schema: ModelSchema, inputs: Sequence[Tensors]
-    ) -> Sequence[Inference]:
-        """Runs each input, batching where the model allows; off the event loop.
+    ) -> Sequence[Inference | OracleError]:
+        """Runs each input, batching where that changes no bit; off the event loop.
+
+        Each input has its own result or error: UnusableOutput where the model ran and its output is
+        of no use, InferenceError where it failed.
 
         Raises:
-            InferenceError: the model failed, took too long, or gave an output its schema forbids.
+            ModelFileError: the model cannot be loaded.
         """
         ...
 
@@ -358,9 +362,7 @@ class JobStore(Protocol):
         """Jobs in these states, earliest deadline first; only those due, if a time is given."""
         ...
 
-    async def reserve_signatures(
-        self, kind: str, digests: Sequence[tuple[bytes, bytes]]
-    ) -> None:
+    async def reserve_signatures(self, kind: str, digests: Sequence[tuple[bytes, bytes]]) -> None:
         """Records what is about to be signed, as (request id, digest) pairs, all or none.
 
         The same digest may come again.

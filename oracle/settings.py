@@ -19,9 +19,9 @@ from pydantic_settings import (
 
 from oracle.errors import ConfigurationError
 
-DEFAULT_FILE = Path("oracle.toml")
+DEFAULT_FILES = (Path("oracle.toml"), Path(".oracle/oracle.toml"))
 _PREFIX = "ORACLE_"
-_OTHER_VARIABLES = {"ORACLE_CONFIG", "ORACLE_ANVIL"}
+_OTHER_VARIABLES = {"ORACLE_CONFIG", "ORACLE_ANVIL", "ORACLE_KEYSTORE_PASSWORD"}
 
 
 class Settings(BaseSettings):
@@ -45,6 +45,7 @@ class Settings(BaseSettings):
     signer_keystore: Path | None = Field(None, description="Hot key of the node.")
     owner_keystore: Path | None = Field(None, description="Cold key that owns the operator.")
     requester_keystore: Path | None = Field(None, description="Key that pays for requests.")
+    operator: str | None = Field(None, description="Address of the operator this node serves.")
     password_file: Path | None = Field(None, description="File with the keystores' password.")
 
     # inference
@@ -100,7 +101,7 @@ def load(file: Path | None = None, **overrides: Any) -> Settings:
     """Settings from defaults, then the file, then the environment, then `overrides`.
 
     Args:
-        file: TOML file; ORACLE_CONFIG or ./oracle.toml where there is one, by default.
+        file: TOML file; by default ORACLE_CONFIG, ./oracle.toml or ./.oracle/oracle.toml.
         overrides: command-line options; None means not given.
 
     Raises:
@@ -109,7 +110,7 @@ def load(file: Path | None = None, **overrides: Any) -> Settings:
     chosen = file or (Path(os.environ["ORACLE_CONFIG"]) if "ORACLE_CONFIG" in os.environ else None)
     if chosen is not None and not chosen.is_file():
         raise ConfigurationError(f"there is no settings file {chosen}")
-    path = chosen or DEFAULT_FILE
+    path = chosen or next((one for one in DEFAULT_FILES if one.is_file()), DEFAULT_FILES[0])
     _refuse_unknown_variables()
 
     class _FromFile(Settings):

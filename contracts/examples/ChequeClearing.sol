@@ -50,14 +50,14 @@ contract ChequeClearing is InferenceConsumer, EIP712 {
         InsufficientFunds
     }
 
-    /// @notice Digits on a cheque, the most significant first: images of 8 x 8 pixels of `float32`, 0 to 16.
+    /// @notice Digits on a cheque, most significant first: images of 8 x 8 pixels of `float32`, 0 to 16.
     uint256 public constant DIGITS = 4;
     uint256 public constant IMAGE_LENGTH = DIGITS * 64 * 4;
     /// @dev The model returns labels, int64[DIGITS], and then probabilities, float32[DIGITS, 10].
     uint256 private constant LABELS_LENGTH = DIGITS * 8;
     uint256 private constant RESULT_LENGTH = LABELS_LENGTH + DIGITS * 10 * 4;
     uint32 private constant CALLBACK_GAS = 200_000;
-    bytes32 private constant CHEQUE_TYPEHASH =
+    bytes32 private constant TYPEHASH =
         keccak256("Cheque(address payer,address payee,uint256 number,bytes32 imageHash)");
 
     bytes32 public immutable MODEL_ID;
@@ -88,7 +88,7 @@ contract ChequeClearing is InferenceConsumer, EIP712 {
     event ChequeBounced(
         bytes32 indexed requestId, address indexed payer, address indexed payee, uint256 number, BounceReason reason
     );
-    /// @notice Nobody read the cheque: it may be presented again. `credited` is the fee and any compensation.
+    /// @notice Nobody read the cheque: it may be presented again. Credited are the fee and any compensation.
     event ChequeReturned(
         bytes32 indexed requestId, address indexed payer, address indexed payee, uint256 number, uint256 credited
     );
@@ -104,8 +104,7 @@ contract ChequeClearing is InferenceConsumer, EIP712 {
     error BalanceTooLow(uint256 balance, uint256 needed);
 
     /// @param operator Zero only for a model whose answers can be proven wrong: a payee might run an operator.
-    /// @param fee What a payee pays for the reading of a cheque.
-    /// @param limit The largest amount paid out, in OPG base units; locked as the operator's bond for each cheque.
+    /// @param limit Also the least bond of an operator: what a lie puts at stake.
     constructor(
         IInferenceOracle oracle,
         bytes32 modelId,
@@ -125,7 +124,7 @@ contract ChequeClearing is InferenceConsumer, EIP712 {
 
     // ---- accounts
 
-    /// @notice Adds to `account` what the caller pays in, for cheques to draw on.
+    /// @notice Pays in for `account`, whose cheques draw on it.
     function deposit(address account, uint256 amount) external {
         balances[account] += amount;
         emit Deposited(account, msg.sender, amount);
@@ -172,9 +171,8 @@ contract ChequeClearing is InferenceConsumer, EIP712 {
         emit ChequePresented(requestId, cheque.payer, cheque.payee, cheque.number, cheque.imageHash);
     }
 
-    /// @notice Gives a cheque back whose request came to nothing, where the oracle's notice of it failed; its
-    ///         payee may also take it back from a request that nobody has accepted.
-    /// @param terms Of the request, as the oracle's `RequestCreated` has them.
+    /// @notice Gives a cheque back whose request is dead but whose notice failed; the payee may also take it back
+    ///         from a request that nobody has accepted. `terms` are those of the oracle's `RequestCreated`.
     function recover(InferenceRequest calldata terms) external {
         bytes32 requestId = ORACLE.requestIdOf(terms);
         address payee = presented[requestId].payee;
@@ -192,17 +190,15 @@ contract ChequeClearing is InferenceConsumer, EIP712 {
 
     /// @notice What the payer of a cheque signs.
     function chequeDigest(Cheque calldata cheque) public view returns (bytes32) {
-        return _hashTypedDataV4(keccak256(abi.encode(CHEQUE_TYPEHASH, cheque)));
+        return _hashTypedDataV4(keccak256(abi.encode(TYPEHASH, cheque)));
     }
 
     // ---- the answer
 
-    /// @inheritdoc InferenceConsumer
     function _expects(bytes32 requestId) internal view override returns (bool) {
         return presented[requestId].payee != address(0);
     }
 
-    /// @inheritdoc InferenceConsumer
     function _onFinal(bytes32 requestId, bytes32, bytes calldata result) internal override {
         Presented memory cheque = presented[requestId];
         delete presented[requestId];
@@ -221,7 +217,6 @@ contract ChequeClearing is InferenceConsumer, EIP712 {
         }
     }
 
-    /// @inheritdoc InferenceConsumer
     /// @dev The fee is back, and with it the requester's share of a slash: both go to the payee, who waited.
     function _onVoided(bytes32 requestId, bytes32) internal override {
         Presented memory cheque = presented[requestId];

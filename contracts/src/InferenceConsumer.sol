@@ -21,9 +21,9 @@ import {Notice} from "./types/RequestState.sol";
 ///             function _onFinal(bytes32 requestId, bytes32 modelId, bytes calldata result) internal override { ... }
 ///             function _onVoided(bytes32 requestId, bytes32 modelId) internal override { ... }
 ///
-///         Each request ends in exactly one of `_onFinal` and `_onVoided`, unless this contract cancels it. A
-///         hook that reverts, or needs more than the gas it asked for, moves no money; anyone may have the
-///         notice delivered again through the oracle.
+///         A request ends in `_onFinal` or `_onVoided`, unless this contract cancels it. A hook that reverts, or
+///         needs more than the gas it asked for, moves no money; anyone may have the notice delivered again
+///         through the oracle. (An eager consumer that has heard the answer is not told that it is final.)
 ///
 ///         The result is what the operator posted. Its hash is what was judged, its form is not: check the
 ///         length before reading it (`Tensors`), lest a malformed one make the hook revert for good.

@@ -14,6 +14,7 @@ import {IOperatorStaking} from "./interfaces/IOperatorStaking.sol";
 import {ExactGasCall} from "./libraries/ExactGasCall.sol";
 import {SignerCheck} from "./libraries/SignerCheck.sol";
 import {TokenTransfer} from "./libraries/TokenTransfer.sol";
+import {Account} from "./types/Account.sol";
 import {Accept} from "./types/Accept.sol";
 import {Answer, AnswerCommitment, AnswerHash} from "./types/Answer.sol";
 import {InferenceRequest, RequestParams} from "./types/InferenceRequest.sol";
@@ -27,9 +28,12 @@ import {DeliveryState, Notice, RequestState} from "./types/RequestState.sol";
 contract InferenceOracle is IInferenceOracle, EIP712, ReentrancyGuardTransient {
     using TokenTransfer for IERC20;
 
-    struct Account {
-        uint96 balance;
-        uint64 nonce;
+    /// @dev What consecutive items of a batch release and pay to one operator.
+    struct Earnings {
+        address operator;
+        address payout;
+        uint96 bond;
+        uint96 fee;
     }
 
     // ---- constants
@@ -72,8 +76,7 @@ contract InferenceOracle is IInferenceOracle, EIP712, ReentrancyGuardTransient {
     // ---- storage
 
     mapping(bytes32 requestId => RequestSlot) private _slots;
-    /// @inheritdoc IInferenceOracle
-    mapping(address account => Account) public accounts;
+    mapping(address account => Account) private _accounts;
     /// @inheritdoc IInferenceOracle
     uint64 public requestCount;
 
@@ -95,7 +98,9 @@ contract InferenceOracle is IInferenceOracle, EIP712, ReentrancyGuardTransient {
         uint32 maxWindow,
         uint40 disputeAllowance
     ) {
-        if (token == address(0) || staking == address(0) || registry == address(0)) revert ZeroAddress();
+        if (token == address(0) || staking == address(0) || registry == address(0)) {
+            revert ZeroAddress();
+        }
         _requireWiring(staking, token, IOperatorStaking(staking).TOKEN());
         _requireWiring(staking, address(this), IOperatorStaking(staking).ORACLE());
         _requireWiring(staking, court, IOperatorStaking(staking).COURT());
@@ -128,10 +133,10 @@ contract InferenceOracle is IInferenceOracle, EIP712, ReentrancyGuardTransient {
     function withdraw(address to, uint96 amount) external nonReentrant {
         if (to == address(0)) revert ZeroAddress();
         if (amount == 0) revert ZeroAmount();
-        uint96 balance = accounts[msg.sender].balance;
-        if (balance < amount) revert BalanceTooLow(balance, amount);
+        Account account = _accounts[msg.sender];
+        if (account.balance() < amount) revert BalanceTooLow(account.balance(), amount);
 
-        accounts[msg.sender].balance = balance - amount;
+        _accounts[msg.sender] = account.debit(amount);
         emit Withdrawn(msg.sender, to, amount);
         IERC20(TOKEN).push(to, amount);
     }
@@ -172,7 +177,7 @@ contract InferenceOracle is IInferenceOracle, EIP712, ReentrancyGuardTransient {
             revert SignatureInvalid(terms.requester);
         }
 
-        _create(requestId, terms, input, accounts[terms.requester]);
+        _create(requestId, terms, input, _accounts[terms.requester]);
     }
 
     /// @inheritdoc IInferenceOracle
@@ -182,7 +187,7 @@ contract InferenceOracle is IInferenceOracle, EIP712, ReentrancyGuardTransient {
         if (msg.sender != terms.requester) revert NotRequester(msg.sender, terms.requester);
 
         _slots[requestId] = slot.withState(RequestState.Cancelled);
-        accounts[terms.requester].balance += terms.fee;
+        _credit(terms.requester, terms.fee);
         emit RequestCancelled(requestId, terms.fee);
     }
 
@@ -263,22 +268,50 @@ contract InferenceOracle is IInferenceOracle, EIP712, ReentrancyGuardTransient {
         RequestSlot slot = _slots[requestId];
         ItemCode code = _settleCode(slot, item);
         if (code != ItemCode.Done) _revertSettle(code, requestId, slot, item.request);
-        _settle(requestId, slot, item);
+
+        InferenceRequest calldata terms = item.request;
+        address operator = item.commitment.operator;
+        slot = slot.withState(RequestState.Settled);
+        _slots[requestId] = slot;
+        address payout = IOperatorStaking(STAKING).release(operator, terms.bond);
+        _credit(payout, terms.fee);
+        emit RequestSettled(requestId, operator, payout, terms.fee);
+        if (_isFinalNoticeDue(slot, terms)) _notify(requestId, slot, terms, Notice.Final, item.result);
     }
 
     /// @inheritdoc IInferenceOracle
     function settleBatch(SettleItem[] calldata items) external nonReentrant returns (ItemCode[] memory codes) {
         if (items.length == 0) revert EmptyBatch();
         codes = new ItemCode[](items.length);
+        Earnings memory earnings;
+        bool anyConsumer;
 
         for (uint256 i; i < items.length; ++i) {
             SettleItem calldata item = items[i];
             bytes32 requestId = requestIdOf(item.request);
             RequestSlot slot = _slots[requestId];
             ItemCode code = _settleCode(slot, item);
-            codes[i] = code;
-            if (code == ItemCode.Done) _settle(requestId, slot, item);
-            else emit ItemSkipped(requestId, code);
+            if (code != ItemCode.Done) {
+                codes[i] = code;
+                emit ItemSkipped(requestId, code);
+                continue;
+            }
+            if (item.request.consumer != address(0)) anyConsumer = true;
+            _slots[requestId] = slot.withState(RequestState.Settled);
+            _earn(earnings, requestId, item);
+        }
+        _payOut(earnings);
+
+        // Callbacks come after all money, and most batches have none.
+        if (!anyConsumer) return codes;
+        for (uint256 i; i < items.length; ++i) {
+            if (codes[i] != ItemCode.Done) continue;
+            SettleItem calldata item = items[i];
+            bytes32 requestId = requestIdOf(item.request);
+            RequestSlot slot = _slots[requestId];
+            if (_isFinalNoticeDue(slot, item.request)) {
+                _notify(requestId, slot, item.request, Notice.Final, item.result);
+            }
         }
     }
 
@@ -290,7 +323,7 @@ contract InferenceOracle is IInferenceOracle, EIP712, ReentrancyGuardTransient {
 
         slot = slot.withState(RequestState.Expired);
         _slots[requestId] = slot;
-        accounts[terms.requester].balance += terms.fee;
+        _credit(terms.requester, terms.fee);
         emit RequestExpired(requestId, terms.fee);
         _notifyVoided(requestId, slot, terms);
     }
@@ -304,15 +337,13 @@ contract InferenceOracle is IInferenceOracle, EIP712, ReentrancyGuardTransient {
 
         slot = slot.withState(RequestState.Defaulted);
         _slots[requestId] = slot;
-        accounts[terms.requester].balance += terms.fee;
+        _credit(terms.requester, terms.fee);
         uint256 penalty = LIVENESS_MULTIPLE * terms.fee;
         // casting to 'uint96' is safe because the penalty is below the bond, which is one
         // forge-lint: disable-next-line(unsafe-typecast)
         uint96 asked = penalty < terms.bond ? uint96(penalty) : terms.bond;
         uint96 slashed = IOperatorStaking(STAKING)
-            .slash(
-                operator, requestId, terms.bond, true, asked, terms.requester, DEFAULT_REQUESTER_BPS, address(0), 0
-            );
+            .slash(operator, requestId, terms.bond, true, asked, terms.requester, DEFAULT_REQUESTER_BPS, address(0), 0);
         emit RequestDefaulted(requestId, operator, terms.fee, slashed);
         _notifyVoided(requestId, slot, terms);
     }
@@ -388,7 +419,7 @@ contract InferenceOracle is IInferenceOracle, EIP712, ReentrancyGuardTransient {
         // Whatever an eager consumer heard of the answer, it is due the notice that the answer is void.
         slot = slot.withState(RequestState.Slashed).withDelivery(DeliveryState.None);
         _slots[requestId] = slot;
-        accounts[terms.requester].balance += terms.fee;
+        _credit(terms.requester, terms.fee);
         uint96 slashed = IOperatorStaking(STAKING)
             .slash(
                 commitment.operator,
@@ -406,6 +437,11 @@ contract InferenceOracle is IInferenceOracle, EIP712, ReentrancyGuardTransient {
     }
 
     // ---- views
+
+    /// @inheritdoc IInferenceOracle
+    function accounts(address account) external view returns (uint96 balance, uint64 nonce) {
+        return (_accounts[account].balance(), _accounts[account].nonce());
+    }
 
     /// @inheritdoc IInferenceOracle
     function stateOf(bytes32 requestId)
@@ -456,21 +492,22 @@ contract InferenceOracle is IInferenceOracle, EIP712, ReentrancyGuardTransient {
 
     // ---- asking, inside
 
+    function _credit(address account, uint96 amount) private {
+        _accounts[account] = _accounts[account].credit(amount);
+    }
+
     /// @dev Pulls before it credits; the lock keeps everybody else out in between.
     function _deposit(address account, uint96 amount) private {
         IERC20(TOKEN).pullExactly(msg.sender, amount);
-        accounts[account].balance += amount;
+        _credit(account, amount);
         emit Deposited(account, msg.sender, amount);
     }
 
-    function _requestDirectly(RequestParams calldata params, bytes calldata input)
-        private
-        returns (bytes32 requestId)
-    {
-        Account memory account = accounts[msg.sender];
+    function _requestDirectly(RequestParams calldata params, bytes calldata input) private returns (bytes32 requestId) {
+        Account account = _accounts[msg.sender];
         InferenceRequest memory terms = InferenceRequest({
             requester: msg.sender,
-            nonce: account.nonce,
+            nonce: account.nonce(),
             consumer: params.consumer,
             modelId: params.modelId,
             inputHash: sha256(input),
@@ -485,21 +522,14 @@ contract InferenceOracle is IInferenceOracle, EIP712, ReentrancyGuardTransient {
         });
         requestId = _hashTypedData(terms.structHash());
         // Counts up from zero and so never reaches FIRST_SIGNED_NONCE: the id is new.
-        account.nonce += 1;
-        _create(requestId, terms, input, account);
+        _create(requestId, terms, input, account.withNextNonce());
     }
 
-    function _create(
-        bytes32 requestId,
-        InferenceRequest memory terms,
-        bytes calldata input,
-        Account memory account
-    ) private {
+    function _create(bytes32 requestId, InferenceRequest memory terms, bytes calldata input, Account account) private {
         _requireTerms(terms, input.length);
-        if (account.balance < terms.fee) revert BalanceTooLow(account.balance, terms.fee);
+        if (account.balance() < terms.fee) revert BalanceTooLow(account.balance(), terms.fee);
 
-        account.balance -= terms.fee;
-        accounts[terms.requester] = account;
+        _accounts[terms.requester] = account.debit(terms.fee);
         uint64 sequence = requestCount + 1;
         requestCount = sequence;
         _slots[requestId] = RequestSlotLibrary.requested();
@@ -508,9 +538,7 @@ contract InferenceOracle is IInferenceOracle, EIP712, ReentrancyGuardTransient {
         if (
             terms.operator != address(0)
                 && IOperatorStaking(STAKING)
-                    .lockByOffer(
-                        terms.operator, terms.modelId, terms.fee, terms.bond, terms.deadline - block.timestamp
-                    )
+                    .lockByOffer(terms.operator, terms.modelId, terms.fee, terms.bond, terms.deadline - block.timestamp)
         ) {
             _slots[requestId] = RequestSlotLibrary.accepted(terms.operator);
             emit RequestAccepted(requestId, terms.operator);
@@ -600,7 +628,9 @@ contract InferenceOracle is IInferenceOracle, EIP712, ReentrancyGuardTransient {
         InferenceRequest calldata terms,
         address operator
     ) private pure {
-        if (code == ItemCode.WrongState) revert WrongState(requestId, RequestState.Accepted, slot.state());
+        if (code == ItemCode.WrongState) {
+            revert WrongState(requestId, RequestState.Accepted, slot.state());
+        }
         if (code == ItemCode.WrongOperator) revert WrongOperator(slot.operator(), operator);
         revert DeadlinePassed(terms.deadline);
     }
@@ -623,15 +653,25 @@ contract InferenceOracle is IInferenceOracle, EIP712, ReentrancyGuardTransient {
         return ItemCode.Done;
     }
 
-    function _settle(bytes32 requestId, RequestSlot slot, SettleItem calldata item) private {
-        InferenceRequest calldata terms = item.request;
+    /// @dev Adds an item to the earnings of its operator, after paying out those of the operator before it.
+    function _earn(Earnings memory earnings, bytes32 requestId, SettleItem calldata item) private {
         address operator = item.commitment.operator;
-        slot = slot.withState(RequestState.Settled);
-        _slots[requestId] = slot;
-        address payout = IOperatorStaking(STAKING).release(operator, terms.bond);
-        accounts[payout].balance += terms.fee;
-        emit RequestSettled(requestId, operator, payout, terms.fee);
-        if (_isFinalNoticeDue(slot, terms)) _notify(requestId, slot, terms, Notice.Final, item.result);
+        if (operator != earnings.operator) {
+            _payOut(earnings);
+            earnings.operator = operator;
+            earnings.payout = IOperatorStaking(STAKING).payoutOf(operator);
+            earnings.bond = 0;
+            earnings.fee = 0;
+        }
+        earnings.bond += item.request.bond;
+        earnings.fee += item.request.fee;
+        emit RequestSettled(requestId, operator, earnings.payout, item.request.fee);
+    }
+
+    function _payOut(Earnings memory earnings) private {
+        if (earnings.operator == address(0)) return;
+        IOperatorStaking(STAKING).release(earnings.operator, earnings.bond);
+        _credit(earnings.payout, earnings.fee);
     }
 
     /// @dev An eager consumer that has heard the answer is not told again.
@@ -646,9 +686,9 @@ contract InferenceOracle is IInferenceOracle, EIP712, ReentrancyGuardTransient {
         if (code == ItemCode.WrongState) revert WrongState(requestId, RequestState.Answered, slot.state());
         if (code == ItemCode.CommitmentMismatch) revert CommitmentMismatch(requestId);
         if (code == ItemCode.ResultMismatch) revert ResultMismatch(requestId);
-        revert NotFinalYet(
-            slot.state() == RequestState.Answered ? slot.settleAt() : SafeCast.toUint40(disputeLimit(terms) + 1)
-        );
+        revert NotFinalYet(slot.state() == RequestState.Answered
+                ? slot.settleAt()
+                : SafeCast.toUint40(disputeLimit(terms) + 1));
     }
 
     // ---- notices, inside

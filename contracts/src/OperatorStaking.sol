@@ -7,22 +7,15 @@ import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/Reentrancy
 import {IOperatorStaking} from "./interfaces/IOperatorStaking.sol";
 import {TokenTransfer} from "./libraries/TokenTransfer.sol";
 import {UnbondingQueue} from "./libraries/UnbondingQueue.sol";
+import {StakeBook} from "./types/StakeBook.sol";
 
 /// @title Custody of operators' stake
 /// @dev What the contract holds is, at any time, the sum over operators of `active` and unbonding, plus the sum of
 ///      `claimable`, plus `pendingBurn`. Slashes only move amounts between these; tokens leave by `withdraw`, `claim`
-///      and `burn`. One word (`Book`) is all that locking, answering and releasing write.
+///      and `burn`. One word (`StakeBook`) is all that locking, answering and releasing write.
 contract OperatorStaking is IOperatorStaking, ReentrancyGuardTransient {
     using TokenTransfer for IERC20;
     using UnbondingQueue for UnbondingQueue.Queue;
-
-    /// @dev `active` is the stake that is not unbonding; `locked <= active` always.
-    struct Book {
-        uint96 active;
-        uint96 locked;
-        uint32 unanswered;
-        uint32 accepted;
-    }
 
     /// @dev `signer` is valid from `effectiveAt` on, and `previous` until then, so that the common case reads one word.
     struct Keys {
@@ -52,7 +45,7 @@ contract OperatorStaking is IOperatorStaking, ReentrancyGuardTransient {
 
     // ---- storage
 
-    mapping(address operator => Book) private _books;
+    mapping(address operator => StakeBook) private _books;
     mapping(address operator => Keys) private _keys;
     mapping(address operator => UnbondingQueue.Queue) private _unbonding;
     mapping(address operator => mapping(bytes32 modelId => Offer)) private _offers;
@@ -66,7 +59,9 @@ contract OperatorStaking is IOperatorStaking, ReentrancyGuardTransient {
 
     // ---- modifiers
 
+    /// @dev These verbs call nobody, so they need not take the lock: it is enough that nobody holds it.
     modifier onlyOracle() {
+        if (_reentrancyGuardEntered()) revert ReentrancyGuardReentrantCall();
         if (msg.sender != ORACLE) revert NotOracle(msg.sender);
         _;
     }
@@ -106,7 +101,9 @@ contract OperatorStaking is IOperatorStaking, ReentrancyGuardTransient {
 
         if (_now() < keys.effectiveAt) {
             // The pending key is dropped before its time. Unless it was valid once before, it never was.
-            if (_signerSince[msg.sender][keys.signer] == keys.effectiveAt) delete _signerSince[msg.sender][keys.signer];
+            if (_signerSince[msg.sender][keys.signer] == keys.effectiveAt) {
+                delete _signerSince[msg.sender][keys.signer];
+            }
         } else {
             keys.previous = keys.signer;
         }
@@ -128,7 +125,7 @@ contract OperatorStaking is IOperatorStaking, ReentrancyGuardTransient {
         if (amount == 0) revert ZeroAmount();
         _requireOperator(operator);
 
-        _books[operator].active += amount;
+        _books[operator] = _books[operator].bonded(amount);
         emit Bonded(operator, msg.sender, amount, _stakeOf(operator));
         IERC20(TOKEN).pullExactly(msg.sender, amount);
     }
@@ -136,12 +133,11 @@ contract OperatorStaking is IOperatorStaking, ReentrancyGuardTransient {
     /// @inheritdoc IOperatorStaking
     function unbond(uint96 amount) external nonReentrant onlyOperator returns (uint256 index) {
         if (amount == 0) revert ZeroAmount();
-        Book storage book = _books[msg.sender];
-        uint96 free = book.active - book.locked;
-        if (free < amount) revert FreeStakeTooLow(amount, free);
+        StakeBook book = _books[msg.sender];
+        if (book.free() < amount) revert FreeStakeTooLow(amount, book.free());
 
         uint40 availableAt = _now() + EXIT_DELAY;
-        book.active -= amount;
+        _books[msg.sender] = book.taken(amount);
         index = _unbonding[msg.sender].push(amount, availableAt);
         emit UnbondingStarted(msg.sender, index, amount, availableAt);
     }
@@ -168,38 +164,38 @@ contract OperatorStaking is IOperatorStaking, ReentrancyGuardTransient {
     // ---- the oracle
 
     /// @inheritdoc IOperatorStaking
-    function lock(address operator, uint96 bond_) external nonReentrant onlyOracle returns (address signer) {
+    function lock(address operator, uint96 bond_) external onlyOracle returns (address signer) {
         signer = _requireOperator(operator);
-        Book memory book = _books[operator];
-        uint96 free = book.active - book.locked;
-        if (free < bond_) revert FreeStakeTooLow(bond_, free);
+        StakeBook book = _books[operator];
+        if (book.free() < bond_) revert FreeStakeTooLow(bond_, book.free());
         _lock(operator, book, bond_);
     }
 
     /// @inheritdoc IOperatorStaking
     function lockByOffer(address operator, bytes32 modelId, uint96 fee, uint96 bond_, uint256 timeLeft)
         external
-        nonReentrant
         onlyOracle
         returns (bool)
     {
         Offer memory offer = _offers[operator][modelId];
-        if (offer.capacity == 0 || fee < offer.price || bond_ > offer.maxBond || timeLeft < offer.minTime) return false;
-        Book memory book = _books[operator];
-        if (book.unanswered >= offer.capacity || book.active - book.locked < bond_) return false;
+        if (offer.capacity == 0 || fee < offer.price || bond_ > offer.maxBond || timeLeft < offer.minTime) {
+            return false;
+        }
+        StakeBook book = _books[operator];
+        if (book.unanswered() >= offer.capacity || book.free() < bond_) return false;
         _lock(operator, book, bond_);
         return true;
     }
 
     /// @inheritdoc IOperatorStaking
-    function recordAnswers(address operator, uint32 count) external nonReentrant onlyOracle returns (address signer) {
-        if (count != 0) _books[operator].unanswered -= count;
+    function recordAnswers(address operator, uint32 count) external onlyOracle returns (address signer) {
+        if (count != 0) _books[operator] = _books[operator].withAnswers(count);
         return _signerOf(operator);
     }
 
     /// @inheritdoc IOperatorStaking
-    function release(address operator, uint96 bond_) external nonReentrant onlyOracle returns (address payout) {
-        _books[operator].locked -= bond_;
+    function release(address operator, uint96 bond_) external onlyOracle returns (address payout) {
+        _books[operator] = _books[operator].withRelease(bond_);
         emit Unlocked(operator, bond_);
         return _keys[operator].payout;
     }
@@ -259,15 +255,15 @@ contract OperatorStaking is IOperatorStaking, ReentrancyGuardTransient {
 
     /// @inheritdoc IOperatorStaking
     function positions(address operator) external view returns (Position memory) {
-        Book memory book = _books[operator];
+        StakeBook book = _books[operator];
         return Position({
-            stake: _stakeOf(operator), locked: book.locked, unanswered: book.unanswered, accepted: book.accepted
+            stake: _stakeOf(operator), locked: book.locked(), unanswered: book.unanswered(), accepted: book.accepted()
         });
     }
 
     /// @inheritdoc IOperatorStaking
     function freeStake(address operator) external view returns (uint96) {
-        return _books[operator].active - _books[operator].locked;
+        return _books[operator].free();
     }
 
     /// @inheritdoc IOperatorStaking
@@ -304,24 +300,18 @@ contract OperatorStaking is IOperatorStaking, ReentrancyGuardTransient {
 
     // ---- internals
 
-    function _lock(address operator, Book memory book, uint96 bond_) private {
-        book.locked += bond_;
-        book.unanswered += 1;
-        book.accepted += 1;
+    function _lock(address operator, StakeBook book, uint96 bond_) private {
+        book = book.withLock(bond_);
         _books[operator] = book;
-        emit Locked(operator, bond_, book.accepted);
+        emit Locked(operator, bond_, book.accepted());
     }
 
     /// @dev Takes free stake first and then what is unbonding, oldest first; never what other requests lock.
     function _take(address operator, uint96 unlocked, bool unanswered, uint96 amount) private returns (uint96) {
-        Book memory book = _books[operator];
-        book.locked -= unlocked;
-        if (unanswered) book.unanswered -= 1;
-
-        uint96 free = book.active - book.locked;
-        uint96 fromFree = amount < free ? amount : free;
-        book.active -= fromFree;
-        _books[operator] = book;
+        StakeBook book = _books[operator].withRelease(unlocked);
+        if (unanswered) book = book.withAnswers(1);
+        uint96 fromFree = amount < book.free() ? amount : book.free();
+        _books[operator] = book.taken(fromFree);
         if (fromFree == amount) return amount;
         return fromFree + _unbonding[operator].slash(amount - fromFree);
     }
@@ -347,7 +337,7 @@ contract OperatorStaking is IOperatorStaking, ReentrancyGuardTransient {
     }
 
     function _stakeOf(address operator) private view returns (uint96) {
-        return _books[operator].active + _unbonding[operator].total();
+        return _books[operator].active() + _unbonding[operator].total();
     }
 
     function _now() private view returns (uint40) {

@@ -105,16 +105,26 @@ class AnswerCommitment:
 
 def answer_batch_digest(domain: Domain, answers: Sequence[Answer]) -> bytes:
     """The digest that one signature covers for a whole batch (EIP-712 array of structs)."""
-    members = keccak(b"".join(answer.struct_hash() for answer in answers))
-    return domain.digest(keccak(_ANSWER_BATCH_TYPEHASH + members))
+    return _batch_digest(domain, [answer.struct_hash() for answer in answers])
+
+
+def _batch_digest(domain: Domain, hashes: Sequence[bytes]) -> bytes:
+    return domain.digest(keccak(_ANSWER_BATCH_TYPEHASH + keccak(b"".join(hashes))))
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """A signed answer with everything needed to check the signature away from the chain.
 
-    `signature` is 65 bytes, r ‖ s ‖ v, over the answer's digest. `tier` says what stands behind the
-    answer: in `UNPROVEN` the trace root is zero, and only the signature and the stake do.
+    Attributes:
+        domain: the deployment it was signed for.
+        answer: what was signed.
+        tier: what stands behind it; in `UNPROVEN` the trace root is zero, and only the signature
+            and the stake do.
+        signer: who is said to have signed.
+        signature: 65 bytes, r ‖ s ‖ v, over the answer's digest or, where `batch` is not empty,
+            over the digest of the batch.
+        batch: struct hashes of all answers of the batch that it came in, in order.
     """
 
     domain: Domain
@@ -122,14 +132,23 @@ class Receipt:
     tier: Tier
     signer: Address
     signature: bytes
+    batch: tuple[bytes, ...] = ()
 
     def verify(self) -> None:
-        """Checks that `signer` signed this answer.
+        """Checks that `signer` signed this answer, alone or in its batch.
 
         Raises:
-            SignatureError: another key signed, or the signature is malformed or has a high s.
+            SignatureError: another key signed, the answer is not in the batch, or the signature
+                is malformed or has a high s.
         """
-        actual = recover(self.answer.digest(self.domain), self.signature)
+        if self.batch and self.answer.struct_hash() not in self.batch:
+            raise SignatureError("the answer is not in the batch that was signed")
+        digest = (
+            _batch_digest(self.domain, self.batch)
+            if self.batch
+            else self.answer.digest(self.domain)
+        )
+        actual = recover(digest, self.signature)
         if actual != self.signer:
             raise SignatureError(f"signed by {actual}, not by {self.signer}")
 

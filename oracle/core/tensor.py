@@ -68,10 +68,7 @@ def encode_outputs(schema: ModelSchema, arrays: Mapping[str, Any] | Sequence[Any
     """
     given = _by_name(schema.outputs, arrays)
     for spec in schema.outputs:
-        array = given[spec.name]
-        if not isinstance(array, np.ndarray) or not has_type(spec, array):
-            found = getattr(array, "dtype", type(array).__name__)
-            raise TensorError(f"output {spec.name!r} is {found}, not {spec.element.value}")
+        _check_type("output", spec, given[spec.name])
     _check_batch(schema, shared_batch(schema.outputs, given))
     return _join(schema.outputs, given)
 
@@ -121,10 +118,7 @@ def check_inputs(schema: ModelSchema, arrays: Mapping[str, Array]) -> int:
     """
     _by_name(schema.inputs, arrays)
     for spec in schema.inputs:
-        if not has_type(spec, arrays[spec.name]):
-            raise TensorError(
-                f"input {spec.name!r} is {arrays[spec.name].dtype}, not {spec.element.value}"
-            )
+        _check_type("input", spec, arrays[spec.name])
     batch = shared_batch(schema.inputs, arrays)
     _check_batch(schema, batch)
     for spec in schema.inputs:
@@ -167,6 +161,12 @@ def _by_name(
         unknown = sorted(map(str, arrays.keys() - set(names)))
         raise TensorError(f"tensors do not fit the schema: missing {missing}, unknown {unknown}")
     return arrays
+
+
+def _check_type(side: str, spec: TensorSpec, array: object) -> None:
+    if not isinstance(array, np.ndarray) or not has_type(spec, array):
+        found = getattr(array, "dtype", type(array).__name__)
+        raise TensorError(f"{side} {spec.name!r} is {found}, not {spec.element.value}")
 
 
 def _check_batch(schema: ModelSchema, batch: int) -> None:

@@ -19,7 +19,7 @@ from oracle.core.receipt import Answer
 from oracle.core.tensor import decode_inputs, encode_outputs
 from oracle.core.typed_data import Domain
 from oracle.core.types import Address
-from oracle.errors import InferenceError, TensorError, UnusableOutput
+from oracle.errors import OracleError, TensorError, UnusableOutput
 from oracle.ports import (
     Clock,
     InferenceEngine,
@@ -113,24 +113,19 @@ class Infer:
                 done.append(_unanswerable(job, error.message))
         if not runnable:
             return done
-        try:
-            inferences = await self._engine.run(
-                model.terms.program_root, model.schema, [inputs for _, inputs in runnable]
-            )
-        except InferenceError as error:
-            if len(runnable) == 1:
-                return [*done, self._failed(runnable[0][0], error)]
-            # One of the batch spoils it: find it by running each alone.
-            for job, _ in runnable:
-                done += await self._run(model, [job])
-            return done
+        inferences = await self._engine.run_each(
+            model.terms.program_root, model.schema, [inputs for _, inputs in runnable]
+        )
         for (job, _), inference in zip(runnable, inferences, strict=True):
-            result = encode_outputs(model.schema, inference.outputs)
-            done.append(Outcome(job, result, inference.session, inference.seconds, None))
+            if isinstance(inference, OracleError):
+                done.append(self._failed(job, inference))
+            else:
+                result = encode_outputs(model.schema, inference.outputs)
+                done.append(Outcome(job, result, inference.session, inference.seconds, None))
         return done
 
-    def _failed(self, job: Job, error: InferenceError) -> Outcome | JobMove:
-        if isinstance(error, UnusableOutput):
+    def _failed(self, job: Job, error: OracleError) -> Outcome | JobMove:
+        if isinstance(error, UnusableOutput | TensorError):
             return _unanswerable(job, error.message)
         _log.error("inference failed", request=short(job.request_id), error=error.message)
         tried = job.attempts + 1

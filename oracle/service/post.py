@@ -12,7 +12,7 @@ from oracle.core.job import Job
 from oracle.core.transaction import Call, Purpose
 from oracle.core.types import Address
 from oracle.errors import ContractReverted
-from oracle.ports import ItemCode, JobMove, JobStore, TransactionGateway
+from oracle.ports import ItemCode, JobMove, JobStore, OracleContract, TransactionGateway
 from oracle.service import journal
 from oracle.service.transact import Transact
 
@@ -26,9 +26,8 @@ class Post:
         jobs: JobStore,
         gateway: TransactionGateway,
         transact: Transact,
-        *,
+        contract: OracleContract,
         sender: Address,
-        contract: Address,
     ) -> None:
         self._jobs = jobs
         self._gateway = gateway
@@ -48,10 +47,11 @@ class Post:
         setback: Callable[[Job, str], JobMove],
     ) -> None:
         """Submits what the chain would take; moves the others by `setback(job, reason)`."""
+        to = self._contract.address
         data = calldata(jobs)
         try:
-            returned = await self._gateway.simulate(self._sender, self._contract, data)
-            codes = self._gateway.item_codes(returned) if returned else (ItemCode.DONE,)
+            returned = await self._gateway.simulate(self._sender, to, data)
+            codes = self._contract.decode_codes(returned) if returned else (ItemCode.DONE,)
             refused = [
                 setback(job, ItemCode.NAMES[code])
                 for job, code in zip(jobs, codes, strict=True)
@@ -63,13 +63,11 @@ class Post:
                 if not kept:
                     return
                 data = calldata(kept)
-            gas = await self._gateway.estimate_gas(self._sender, self._contract, data)
+            gas = await self._gateway.estimate_gas(self._sender, to, data)
         except ContractReverted as error:
             journal.record(await self._jobs.move([setback(job, error.message) for job in jobs]))
             return
-        await self._transact.submit(
-            purpose, Call(self._contract, data, gas), [job.request_id for job in kept]
-        )
+        await self._transact.submit(purpose, Call(to, data, gas), [job.request_id for job in kept])
 
 
 def within_callback_budget(jobs: Sequence[Job], gas_of: Callable[[Job], int]) -> list[Job]:

@@ -19,6 +19,7 @@ from oracle.ports import (
 from oracle.service.post import Post, within_callback_budget
 
 _SLOWEST_RETRY_SECONDS = 600.0
+_CLOCK_TOLERANCE_SECONDS = 15
 
 
 class Settle:
@@ -50,7 +51,10 @@ class Settle:
         )
         if not answered:
             return False
-        chain_time = await self._gateway.chain_time()
+        # A chain that mines on demand stands still between transactions; our clock does not.
+        chain_time = max(
+            await self._gateway.chain_time(), int(self._clock.now()) - _CLOCK_TOLERANCE_SECONDS
+        )
         ready = [job for job in answered if (job.settle_at or 0) <= chain_time]
         jobs = within_callback_budget(
             ready[: self._batch], lambda job: job.request.callback_gas_limit

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, fields
+from dataclasses import fields
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import RowMapping
@@ -19,6 +20,7 @@ Columns = dict[str, Any]
 """Values by column name."""
 
 _REQUEST_FIELDS = tuple(field.name for field in fields(Request))
+_request_values = attrgetter(*_REQUEST_FIELDS)
 
 
 # ---- jobs
@@ -59,7 +61,7 @@ def fixed_columns(job: Job) -> Columns:
         "request_id": job.request_id,
         "input": job.input,
         "seen_at": job.seen_at,
-        **dict(zip(_REQUEST_FIELDS, astuple(job.request), strict=True)),
+        **dict(zip(_REQUEST_FIELDS, _request_values(job.request), strict=True)),
     }
 
 

@@ -37,7 +37,7 @@ def database_url(location: str | Path) -> URL:
         return URL.create("sqlite", database=str(location))
     try:
         url = make_url(location)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         url = None
     if url is None or url.get_backend_name() not in _BACKENDS:
         kind = location.partition("://")[0]  # the rest may hold a password

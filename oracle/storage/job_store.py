@@ -17,6 +17,7 @@ from oracle.ports import Clock, DatabaseIdentity, JobMove, Totals
 from oracle.storage.conversion import block_of_row, job_of_event, job_of_row, mined_columns
 from oracle.storage.database import Database
 from oracle.storage.job_rows import (
+    chunks,
     load_jobs,
     move_jobs,
     moved_if_possible,
@@ -115,31 +116,26 @@ class SqlJobStore:
         now = self._clock.now()
         return await self._database.run(lambda connection: move_jobs(connection, moves, now))
 
-    async def reserve_signature(self, kind: str, request_id: bytes, digest: bytes) -> None:
+    async def reserve_signatures(self, kind: str, digests: Sequence[tuple[bytes, bytes]]) -> None:
         now = self._clock.now()
 
         def work(connection: Connection) -> None:
             # Nobody else writes between this look and the insert; if somebody did, the primary
             # key would refuse the second row.
-            reserved = connection.scalar(
-                select(signatures.c.digest).where(
-                    signatures.c.kind == kind, signatures.c.request_id == request_id
-                )
-            )
-            if reserved is None:
-                row = {
-                    "kind": kind,
-                    "request_id": request_id,
-                    "digest": digest,
-                    "reserved_at": now,
-                }
-                connection.execute(insert(signatures), row)
-            elif reserved != digest:
-                raise SignedTwice(
-                    f"refused to sign a second {kind} for request 0x{request_id.hex()}: "
-                    f"0x{digest.hex()} is not 0x{reserved.hex()}, which is reserved",
-                    hint="the model gave two results, or two workers share this key",
-                )
+            reserved = _reserved(connection, kind, [request_id for request_id, _ in digests])
+            new: dict[bytes, bytes] = {}
+            for request_id, digest in digests:
+                earlier = reserved.get(request_id) or new.setdefault(request_id, digest)
+                if earlier != digest:
+                    raise SignedTwice(
+                        f"refused to sign a second {kind} for request 0x{request_id.hex()}: "
+                        f"0x{digest.hex()} is not 0x{earlier.hex()}, which is reserved",
+                        hint="the model gave two results, or two workers share this key",
+                    )
+            if new:
+                common = {"kind": kind, "reserved_at": now}
+                rows = [{"request_id": key, "digest": new[key], **common} for key in new]
+                connection.execute(insert(signatures), rows)
 
         await self._database.run(work)
 
@@ -202,6 +198,19 @@ def _stand_on(connection: Connection, block: BlockRef) -> None:
         .scalar_subquery()
     )
     connection.execute(delete(blocks).where(blocks.c.number < oldest_kept))
+
+
+def _reserved(
+    connection: Connection, kind: str, request_ids: Sequence[bytes]
+) -> dict[bytes, bytes]:
+    """The digests on record, by request."""
+    found: dict[bytes, bytes] = {}
+    for chunk in chunks(request_ids):
+        query = select(signatures.c.request_id, signatures.c.digest).where(
+            signatures.c.kind == kind, signatures.c.request_id.in_(chunk)
+        )
+        found.update((row.request_id, row.digest) for row in connection.execute(query))
+    return found
 
 
 def _count_by_state(connection: Connection) -> dict[JobState, int]:

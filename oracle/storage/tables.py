@@ -86,8 +86,8 @@ jobs = Table(
     Column("state", text_enum(JobState), nullable=False),
     Column("accepted", Boolean, nullable=False),
     Column("settle_at", BigInteger),
-    Column("answered_block", BigInteger, index=True),
-    Column("settled_block", BigInteger, index=True),
+    Column("answered_block", BigInteger),
+    Column("settled_block", BigInteger),
     Column("fee_earned", AMOUNT, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("not_before", Double, nullable=False),
@@ -106,7 +106,16 @@ jobs = Table(
     # Holds all that the queue is filtered and ordered by, so finding work reads no row.
     Index("ix_jobs_queue", "state", "deadline", "sequence", "not_before", "request_id"),
     Index("ix_jobs_sequence", "sequence"),
+    Index("ix_jobs_fee_earned", "fee_earned"),  # for the totals
 )
+
+for _mined in (jobs.c.answered_block, jobs.c.settled_block):  # for rewinds; most rows have none
+    Index(
+        f"ix_jobs_{_mined.name}",
+        _mined,
+        sqlite_where=_mined.is_not(None),
+        postgresql_where=_mined.is_not(None),
+    )
 
 signatures = Table(
     "signatures",
@@ -145,6 +154,14 @@ Index(
     unique=True,
     sqlite_where=_not_abandoned,
     postgresql_where=_not_abandoned,
+)
+
+Index(
+    "ix_transactions_gas",  # for the totals
+    transactions.c.mined_gas_price,
+    transactions.c.mined_gas_used,
+    sqlite_where=transactions.c.mined_gas_price.is_not(None),
+    postgresql_where=transactions.c.mined_gas_price.is_not(None),
 )
 
 attempts = Table(

@@ -112,7 +112,7 @@ interface IOperatorStaking {
     /// @return signer The key that must have signed the answers.
     function recordAnswers(address operator, uint32 count) external returns (address signer);
 
-    /// @notice Releases a bond whose answer is final.
+    /// @notice Releases a bond, or the sum of several, whose answers are final.
     /// @return payout Where the fee goes.
     function release(address operator, uint96 bond_) external returns (address payout);
 

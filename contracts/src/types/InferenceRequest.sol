@@ -58,9 +58,16 @@ library InferenceRequestHash {
         "uint32 callbackGasLimit,bool eager)"
     );
 
-    /// @notice EIP-712 struct hash.
-    function structHash(InferenceRequest memory request) internal pure returns (bytes32) {
-        return keccak256(abi.encode(TYPEHASH, request));
+    /// @notice EIP-712 struct hash of terms in memory, where a struct of value types is the 13 words of its encoding.
+    function structHash(InferenceRequest memory request) internal pure returns (bytes32 hash) {
+        bytes32 typehash = TYPEHASH;
+        // Memory-safe: writes 14 words from the free memory pointer on, and does not keep them.
+        assembly ("memory-safe") {
+            let buffer := mload(0x40)
+            mstore(buffer, typehash)
+            mcopy(add(buffer, 0x20), request, 0x1a0)
+            hash := keccak256(buffer, 0x1c0)
+        }
     }
 
     /// @notice EIP-712 struct hash of terms in calldata, whose 13 words are the encoding that is hashed.

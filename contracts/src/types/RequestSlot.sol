@@ -35,7 +35,8 @@ library RequestSlotLibrary {
     }
 
     function matches(RequestSlot slot, AnswerCommitment calldata commitment) internal pure returns (bool) {
-        return uint256(RequestSlot.unwrap(slot)) & TAG_MASK == tagOf(commitment.operator, commitment.resultHash, commitment.traceRoot);
+        return uint256(RequestSlot.unwrap(slot)) & TAG_MASK
+            == tagOf(commitment.operator, commitment.resultHash, commitment.traceRoot);
     }
 
     /// @notice Truncated hash of an `AnswerCommitment` of these fields.

@@ -136,9 +136,7 @@ contract ChequeClearingTest is Deployment {
         bytes32 modelId = system.registry.register(_modelTerms(Tier.Unproven), "digits", "{}", "");
         vm.expectRevert(abi.encodeWithSelector(ChequeClearing.OperatorNeeded.selector, modelId));
         new ChequeClearing(system.oracle, modelId, address(0), FEE, LIMIT, 0.8e18);
-        assertEq(
-            new ChequeClearing(system.oracle, modelId, operator, FEE, LIMIT, 0.8e18).OPERATOR(), operator, "named"
-        );
+        assertEq(new ChequeClearing(system.oracle, modelId, operator, FEE, LIMIT, 0.8e18).OPERATOR(), operator, "named");
     }
 
     // ---- clearing
@@ -295,9 +293,7 @@ contract ChequeClearingTest is Deployment {
         (bytes32 requestId, InferenceRequest memory terms) = _present();
         AnswerCommitment memory commitment = _answered(terms, _result(1234, 0.99e18));
         vm.startPrank(payee);
-        vm.expectRevert(
-            abi.encodeWithSelector(ChequeClearing.StillOpen.selector, requestId, RequestState.Answered)
-        );
+        vm.expectRevert(abi.encodeWithSelector(ChequeClearing.StillOpen.selector, requestId, RequestState.Answered));
         clearing.recover(terms);
         vm.warp(block.timestamp + WINDOW);
         system.oracle.settle(IInferenceOracle.SettleItem(terms, commitment, _result(1234, 0.99e18)));

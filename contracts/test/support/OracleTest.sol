@@ -78,8 +78,7 @@ abstract contract OracleTest is Test {
         registry = new ModelRegistry(court, 10 minutes, MAX_WINDOW);
         address predicted = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 1);
         staking = new OperatorStaking(token_, predicted, court, EXIT_DELAY, SIGNER_DELAY);
-        oracle =
-            new InferenceOracle(token_, address(staking), address(registry), court, MAX_TTL, MAX_WINDOW, ALLOWANCE);
+        oracle = new InferenceOracle(token_, address(staking), address(registry), court, MAX_TTL, MAX_WINDOW, ALLOWANCE);
         assertEq(address(oracle), predicted);
     }
 
@@ -159,9 +158,10 @@ abstract contract OracleTest is Test {
     }
 
     function _acceptance(InferenceRequest memory terms) internal view returns (Accept memory) {
-        return Accept({
-            requestId: oracle.requestIdOf(terms), operator: operator, validUntil: uint40(block.timestamp) + TTL
-        });
+        return
+            Accept({
+                requestId: oracle.requestIdOf(terms), operator: operator, validUntil: uint40(block.timestamp) + TTL
+            });
     }
 
     function _accept(InferenceRequest memory terms) internal {
@@ -223,9 +223,29 @@ abstract contract OracleTest is Test {
 
     function _suspended() internal returns (InferenceRequest memory terms) {
         terms = _answered();
+        _suspend(terms);
+    }
+
+    function _suspend(InferenceRequest memory terms) internal {
         AnswerCommitment memory commitment = _commitment();
         vm.prank(court);
         oracle.suspend(terms, commitment);
+    }
+
+    function _resume(InferenceRequest memory terms, uint40 settleAt) internal {
+        AnswerCommitment memory commitment = _commitment();
+        vm.prank(court);
+        oracle.resume(terms, commitment, settleAt);
+    }
+
+    function _void(InferenceRequest memory terms) internal {
+        AnswerCommitment memory commitment = _commitment();
+        vm.prank(court);
+        oracle.voidAnswer(terms, commitment, watcher);
+    }
+
+    function _settle(InferenceRequest memory terms) internal {
+        oracle.settle(_settleItem(terms));
     }
 
     function _commitment() internal view returns (AnswerCommitment memory) {
@@ -240,8 +260,7 @@ abstract contract OracleTest is Test {
     function _setOffer(uint96 price, uint96 maxBond, uint32 capacity, uint32 minTime) internal {
         vm.prank(operator);
         staking.setOffer(
-            modelId,
-            IOperatorStaking.Offer({price: price, maxBond: maxBond, capacity: capacity, minTime: minTime})
+            modelId, IOperatorStaking.Offer({price: price, maxBond: maxBond, capacity: capacity, minTime: minTime})
         );
     }
 
@@ -273,11 +292,21 @@ abstract contract OracleTest is Test {
         assertEq(position.accepted, accepted, "accepted");
     }
 
+    function _expect(bytes memory reason) internal {
+        vm.expectRevert(reason, address(oracle));
+    }
+
     function _expectWrongState(InferenceRequest memory terms, RequestState expected, RequestState actual) internal {
         vm.expectRevert(
-            abi.encodeWithSelector(IInferenceOracle.WrongState.selector, _id(terms), expected, actual),
-            address(oracle)
+            abi.encodeWithSelector(IInferenceOracle.WrongState.selector, _id(terms), expected, actual), address(oracle)
         );
+    }
+
+    /// @dev The other signature of the same digest, which ecrecover takes and we do not.
+    function _highS(bytes memory signature) internal pure returns (bytes memory) {
+        (bytes32 r, bytes32 s) = abi.decode(signature, (bytes32, bytes32));
+        uint256 order = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141;
+        return abi.encodePacked(r, order - uint256(s), uint8(signature[64]) == 27 ? uint8(28) : uint8(27));
     }
 
     function _sign(uint256 key, bytes32 digest) internal pure returns (bytes memory) {

@@ -1,0 +1,132 @@
+"""A devnet that a person can use at once: chain, contracts, sample models, an operator, keys.
+
+Everything lies under one data directory, with a settings file that every verb finds.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from oracle.bootstrap.models import add_model
+from oracle.chain.deployment import DeploymentParameters
+from oracle.chain.keystore import CHEAP_ITERATIONS, create_keystore
+from oracle.core.operator import Offer
+from oracle.core.types import Address
+from oracle.devnet.accounts import Person, secret_of, signer_of
+from oracle.devnet.anvil import AnvilOptions
+from oracle.devnet.bring_up import Devnet, bring_up, deposit, fund, register_operator
+from oracle.devnet.samples import samples
+from oracle.inference.content_store import ContentStore
+from oracle.settings import Settings
+
+OPG = 10**18
+BOND = 100_000 * OPG
+PRICE = 1 * OPG
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyDevnet:
+    """A devnet with models and an operator on it. `settings_file` configures every verb."""
+
+    devnet: Devnet
+    models: Mapping[str, bytes]
+    operator: Address
+    settings_file: Path
+
+
+def standing_offer() -> Offer:
+    """What the devnet's operators offer for each sample model."""
+    return Offer(price=PRICE, max_bond=10_000 * OPG, capacity=2_000, min_time=2)
+
+
+async def start_devnet(
+    settings: Settings,
+    options: AnvilOptions | None = None,
+    parameters: DeploymentParameters | None = None,
+    *,
+    block_seconds: int = 1,
+) -> ReadyDevnet:
+    """Starts a devnet, or completes the one that runs.
+
+    Args:
+        options: how anvil is started.
+        parameters: what the contracts are built with; devnet values by default.
+        block_seconds: time between blocks; 0 mines a block per transaction.
+
+    Raises:
+        ConfigurationError: anvil cannot be had or does not start.
+    """
+    devnet = await bring_up(settings.devnet_dir, settings.deployment_path, options, parameters)
+    contracts = devnet.contracts
+    treasurer = devnet.sender(Person.DEPLOYER)
+    if devnet.fresh:
+        # The job table of a chain that is gone can only mislead.
+        for stale in settings.data_dir.glob("node.sqlite*"):
+            stale.unlink()
+    store = ContentStore(settings.model_store)
+    models = {}
+    for sample in samples():
+        added = await add_model(
+            sample.file,
+            store,
+            treasurer,
+            contracts,
+            name=sample.name,
+            uri=f"sample:{sample.name}",
+            challenge_window=contracts.deployment.parameters.default_window,
+            min_bond=10 * OPG,
+        )
+        models[sample.name] = added.id
+    owner = devnet.sender(Person.OWNER)
+    await fund(treasurer, contracts, owner.address, opg=BOND)
+    await register_operator(
+        owner,
+        contracts,
+        signer=signer_of(Person.SIGNER).address,
+        payout=signer_of(Person.PAYOUT).address,
+        bond=BOND,
+        offers={model_id: standing_offer() for model_id in models.values()},
+    )
+    requester = devnet.sender(Person.REQUESTER)
+    await fund(treasurer, contracts, requester.address, opg=2_000 * OPG)
+    await deposit(requester, contracts, 1_000 * OPG)
+    if block_seconds:
+        await keep_time(devnet, block_seconds)
+    settings_file = _write_settings(settings, owner.address)
+    return ReadyDevnet(devnet, models, owner.address, settings_file)
+
+
+async def keep_time(devnet: Devnet, block_seconds: int) -> None:
+    """From here on a block is mined every so many seconds, and no more with each transaction."""
+    await devnet.rpc.request("evm_setIntervalMining", [block_seconds])
+
+
+def _write_settings(settings: Settings, operator: Address) -> Path:
+    folder = settings.data_dir.absolute()
+    password_file = folder / "keys" / "password"
+    if not password_file.exists():
+        password_file.parent.mkdir(parents=True, exist_ok=True)
+        password_file.touch(mode=0o600)
+        password_file.write_text(secrets.token_urlsafe(16) + "\n")
+    password = password_file.read_text().strip()
+    people = {"owner": Person.OWNER, "signer": Person.SIGNER, "requester": Person.REQUESTER}
+    lines = [
+        "# Written by `oracle devnet up`. Its keys are anvil's, known to everybody.",
+        f'data_dir = "{folder}"',
+        f'operator = "{operator}"',
+        f'password_file = "{password_file}"',
+    ]
+    for role, person in people.items():
+        keystore = folder / "keys" / f"{role}.json"
+        if not keystore.exists():
+            create_keystore(
+                keystore, password, secret=secret_of(person), iterations=CHEAP_ITERATIONS
+            )
+        lines.append(f'{role}_keystore = "{keystore}"')
+    lines += ["poll_seconds = 0.25", "settle_seconds = 1.0", ""]
+    path = folder / "oracle.toml"
+    path.write_text("\n".join(lines))
+    return path

@@ -1,0 +1,214 @@
+"""Builds a node from settings: adapters into verbs, verbs into steps, steps into loops."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+
+from oracle.bootstrap import connection
+from oracle.chain.gateway import Gateway
+from oracle.chain.oracle_contract import OracleBinding
+from oracle.chain.reader import Reader
+from oracle.chain.registry_contract import RegistryBinding
+from oracle.chain.rpc import Rpc
+from oracle.chain.staking_contract import StakingBinding
+from oracle.core.types import Address, opg
+from oracle.errors import ConfigurationError
+from oracle.inference.content_store import ContentStore
+from oracle.inference.engine import EngineSettings, LocalEngine
+from oracle.inference.provider import select_provider
+from oracle.ports import DatabaseIdentity, Signer
+from oracle.service.accept import Accept
+from oracle.service.admit import Admit
+from oracle.service.answer import Answer
+from oracle.service.infer import Infer
+from oracle.service.node import Duty, Node, Step
+from oracle.service.policy import Policy
+from oracle.service.post import Post
+from oracle.service.settle import Settle
+from oracle.service.transact import Transact, TransactPolicy
+from oracle.service.watch import Watch, WatchPolicy
+from oracle.settings import Settings
+from oracle.storage.heartbeat import HeartbeatFile
+from oracle.storage.storage import open_storage
+
+_log = structlog.get_logger("oracle.node")
+
+_FOLLOW_SECONDS = 2.0
+
+
+class SystemClock:
+    """The wall clock."""
+
+    def now(self) -> float:
+        return time.time()
+
+
+async def run_node(settings: Settings, operator: Address) -> None:
+    """Runs a node until SIGTERM or SIGINT has drained it; a second signal ends it at once."""
+    async with open_node(settings, operator) as node:
+        loop = asyncio.get_running_loop()
+        signalled = 0
+
+        def on_signal() -> None:
+            nonlocal signalled
+            signalled += 1
+            node.drain() if signalled == 1 else node.stop()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, on_signal)
+        await node.run()
+
+
+@asynccontextmanager
+async def open_node(settings: Settings, operator: Address) -> AsyncIterator[Node]:
+    """A node with everything it needs opened, and closed again.
+
+    Raises:
+        ConfigurationError: keys, deployment, provider or operator are not as they must be.
+        ChainUnreachable: the endpoint does not answer.
+    """
+    clock = SystemClock()
+    key = connection.signer(settings, "signer")
+    deployment = connection.deployment(settings)
+    rpc = await Rpc.connect(
+        connection.rpc_url(settings),
+        chain_id=deployment.chain_id,
+        timeout_seconds=settings.rpc_timeout_seconds,
+    )
+    try:
+        await deployment.verify(rpc)
+        staking = StakingBinding(rpc, deployment.staking)
+        await _check_signer(staking, operator, key)
+        reader = await Reader.open(rpc, deployment.oracle, largest_span=settings.range_blocks)
+        store = ContentStore(settings.model_store)
+        provider = select_provider(settings.provider)
+        engine = LocalEngine(
+            store,
+            provider=provider,
+            settings=EngineSettings(
+                threads=settings.threads, timeout_seconds=settings.inference_timeout_seconds
+            ),
+        )
+        storage = open_storage(settings.database_url, clock)
+        try:
+            await storage.jobs.bind(
+                DatabaseIdentity(
+                    deployment.chain_id, deployment.oracle, operator, reader.genesis_hash
+                )
+            )
+            registry = RegistryBinding(
+                rpc, deployment.registry, deployed_block=deployment.deployed_block
+            )
+            contract = OracleBinding(rpc, deployment.oracle)
+            gateway = Gateway(rpc)
+            jobs = storage.jobs
+            watch = Watch(
+                reader,
+                jobs,
+                operator,
+                WatchPolicy(
+                    start_block=deployment.deployed_block,
+                    confirmations=settings.confirmations,
+                    range_blocks=settings.range_blocks,
+                ),
+            )
+            transact = Transact(
+                jobs,
+                storage.transactions,
+                gateway,
+                key,
+                clock,
+                deployment.chain_id,
+                TransactPolicy(
+                    max_in_flight=settings.max_in_flight,
+                    resend_seconds=settings.resend_seconds,
+                    bump_seconds=settings.bump_seconds,
+                    bump_percent=settings.bump_percent,
+                    max_fee_wei=int(settings.max_fee_gwei * 10**9),
+                ),
+            )
+            post = Post(jobs, gateway, transact, contract, key.address)
+            domain = deployment.domain
+            policy = Policy(
+                minimum_fee=opg(settings.minimum_fee_opg),
+                answer_margin_seconds=settings.answer_margin_seconds,
+                wei_per_opg=settings.wei_per_opg,
+                margin_percent=settings.margin_percent,
+            )
+            admit = Admit(jobs, registry, staking, gateway, store, operator, policy)
+            accept = Accept(jobs, contract, gateway, transact, key, clock, domain, operator)
+            infer = Infer(jobs, registry, engine, key, clock, domain, operator)
+            answer = Answer(
+                jobs,
+                contract,
+                gateway,
+                post,
+                key,
+                clock,
+                domain,
+                operator,
+                batch=settings.answer_batch,
+            )
+            settle = Settle(
+                jobs, contract, gateway, post, clock, operator, batch=settings.settle_batch
+            )
+
+            async def follow() -> bool:
+                return await transact.cycle(watch.cursor.number if watch.cursor else -1)
+
+            steps = [
+                Step(
+                    "watch",
+                    watch.cycle,
+                    wakes=("admit", "infer", "follow", "settle"),
+                    idle_seconds=settings.poll_seconds,
+                ),
+                Step("admit", admit.cycle, wakes=("accept",), idle_seconds=5.0, intake=True),
+                Step("accept", accept.cycle, idle_seconds=5.0, intake=True),
+                Step("infer", infer.cycle, wakes=("answer",), idle_seconds=1.0),
+                Step("answer", answer.cycle, idle_seconds=1.0),
+                Step("settle", settle.cycle),
+                Step("follow", follow, wakes=("answer", "settle")),
+            ]
+            duties = [
+                Duty("settle", settings.settle_seconds),
+                Duty("follow", min(_FOLLOW_SECONDS, settings.poll_seconds)),
+            ]
+            _log.info(
+                "node",
+                operator=operator,
+                signer=key.address,
+                chain=deployment.chain_id,
+                endpoint=rpc.endpoint,
+                provider=provider.name,
+            )
+            yield Node(
+                steps,
+                duties,
+                watch,
+                jobs,
+                HeartbeatFile(settings.data_dir / "node.json"),
+                clock,
+                operator,
+                drain_seconds=settings.drain_seconds,
+            )
+        finally:
+            await storage.close()
+            engine.close()
+    finally:
+        await rpc.close()
+
+
+async def _check_signer(staking: StakingBinding, operator: Address, key: Signer) -> None:
+    status = await staking.status(operator)
+    if status.signer != key.address:
+        raise ConfigurationError(
+            f"the signer of {operator} is {status.signer}, the keystore holds {key.address}",
+            hint="point signer_keystore at the registered key, or rotate the signer",
+        )

@@ -1,0 +1,80 @@
+"""Logs of a block range from a node that may refuse to give them all at once.
+
+Responsible for the size of a request: halved when the node finds it too large, doubled again when
+it does not. Knows nothing of what a log means, nor of forks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from oracle.chain.rpc import HttpRefusal, Rpc, RpcRefusal
+from oracle.chain.wire import RawLog, quantity
+from oracle.core.types import Address
+from oracle.errors import ChainUnreachable
+
+LARGEST_SPAN: Final = 2_000
+
+_TOO_LARGE = re.compile(
+    r"range|too (large|many|big|wide)|more than|limit|exceed|response size|timed? ?out|maximum",
+    re.IGNORECASE,
+)
+_RATE = re.compile(r"rate|per (second|minute|day)|request count|capacity|quota", re.IGNORECASE)
+_HTTP_TOO_LARGE = (400, 413, 504)
+
+
+class LogScanner:
+    """Reads logs of one contract in spans that adapt to the node.
+
+    Attributes:
+        span: how many blocks the next request may cover.
+    """
+
+    def __init__(self, rpc: Rpc, address: Address, *, largest_span: int = LARGEST_SPAN) -> None:
+        self.span = largest_span
+        self._largest_span = largest_span
+        self._rpc = rpc
+        self._address = address
+
+    async def scan(
+        self, first_block: int, last_block: int, topics: Sequence[str | None] = ()
+    ) -> list[RawLog]:
+        """All logs of an inclusive range, as the node orders them; none where the range is empty.
+
+        Raises:
+            ChainUnreachable: also where even one block is too much for the node.
+        """
+        found: list[RawLog] = []
+        start = first_block
+        while start <= last_block:
+            end = min(start + self.span - 1, last_block)
+            try:
+                found += await self._request(start, end, topics)
+            except (RpcRefusal, HttpRefusal) as refusal:
+                if start == end or not _is_too_large(refusal):
+                    raise
+                self.span = max(1, (end - start + 1) // 2)
+                continue
+            start = end + 1
+            self.span = min(self.span * 2, self._largest_span)
+        return found
+
+    async def _request(self, first: int, last: int, topics: Sequence[str | None]) -> list[RawLog]:
+        criteria: Mapping[str, Any] = {
+            "address": self._address,
+            "fromBlock": quantity(first),
+            "toBlock": quantity(last),
+            **({"topics": list(topics)} if topics else {}),
+        }
+        logs = await self._rpc.request("eth_getLogs", [criteria])
+        if not isinstance(logs, list):
+            raise ChainUnreachable(f"{self._rpc.endpoint} answered eth_getLogs without a list")
+        return logs
+
+
+def _is_too_large(refusal: RpcRefusal | HttpRefusal) -> bool:
+    if isinstance(refusal, HttpRefusal):
+        return refusal.status in _HTTP_TOO_LARGE
+    return bool(_TOO_LARGE.search(refusal.reason)) and not _RATE.search(refusal.reason)

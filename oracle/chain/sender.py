@@ -1,0 +1,183 @@
+"""Send one transaction and wait for it: for the command line, clients and devnets.
+
+Responsible for gas, fees, the nonce, and an error that says why a transaction failed. It keeps
+nothing on disk, so a process that dies while it waits does not know what became of its transaction:
+the worker has its own, durable way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from eth_utils.address import to_checksum_address
+
+from oracle.chain.codec import decode_logs
+from oracle.chain.gateway import Gateway, mined_of
+from oracle.chain.keystore import LocalSigner
+from oracle.chain.rpc import Rpc
+from oracle.chain.wire import RawLog
+from oracle.core.event import ChainEvent
+from oracle.core.transaction import Attempt, Call, Fees, Mined, SendOutcome
+from oracle.core.types import Address
+from oracle.errors import ChainRefused, ChainUnreachable, ContractReverted
+
+GAS_MARGIN_PERCENT: Final = 20
+"""Estimates are of the present state; another transaction may come first."""
+
+WAIT_SECONDS: Final = 120.0
+_FIRST_PAUSE_SECONDS = 0.02
+_LONGEST_PAUSE_SECONDS = 1.0
+
+Sign: TypeAlias = Callable[[int, Fees], tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A transaction that was mined and succeeded."""
+
+    mined: Mined
+    logs: tuple[RawLog, ...]
+    created: Address | None
+
+    @property
+    def hash(self) -> bytes:
+        return self.mined.attempt_hash
+
+    @property
+    def events(self) -> tuple[ChainEvent, ...]:
+        """What the oracle said in it."""
+        return decode_logs(self.logs)
+
+
+class TransactionSender:
+    """Sends for one key, one nonce after the other; may be used by several tasks at once."""
+
+    def __init__(
+        self, rpc: Rpc, signer: LocalSigner, *, wait_seconds: float = WAIT_SECONDS
+    ) -> None:
+        self.rpc = rpc
+        self.signer = signer
+        self.gateway = Gateway(rpc)
+        self._wait_seconds = wait_seconds
+        self._turn = asyncio.Lock()
+
+    @property
+    def address(self) -> Address:
+        return self.signer.address
+
+    async def send(
+        self, to: Address, data: bytes = b"", *, value: int = 0, gas: int | None = None
+    ) -> Sent:
+        """Sends a call and waits until it is mined.
+
+        Args:
+            gas: limit; by default an estimate and a margin.
+
+        Raises:
+            ContractReverted: it would revert, or it did.
+            ChainRefused: the node refused it.
+            ChainUnreachable: nobody knows what became of it.
+        """
+        limit = gas or _with_margin(
+            await self.gateway.estimate_gas(self.address, to, data, value=value)
+        )
+        call = Call(to, data, limit)
+
+        def sign(nonce: int, fees: Fees) -> tuple[bytes, bytes]:
+            return self.signer.sign_transaction(
+                chain_id=self.rpc.chain_id, nonce=nonce, call=call, fees=fees, value=value
+            )
+
+        transaction_hash = await self._submit(sign)
+        sent = await self._await(transaction_hash)
+        if not sent.mined.succeeded:
+            raise await self._why(call, sent.mined)
+        return sent
+
+    async def create(self, creation_code: bytes) -> Sent:
+        """Creates a contract and waits; raises as `send` does."""
+        gas = _with_margin(await self.gateway.estimate_gas(self.address, None, creation_code))
+
+        def sign(nonce: int, fees: Fees) -> tuple[bytes, bytes]:
+            return self.signer.sign_creation(
+                chain_id=self.rpc.chain_id,
+                nonce=nonce,
+                creation_code=creation_code,
+                gas=gas,
+                fees=fees,
+            )
+
+        sent = await self._await(await self._submit(sign))
+        if not sent.mined.succeeded or sent.created is None:
+            raise ContractReverted("unknown", {"transaction": sent.hash})
+        return sent
+
+    async def _submit(self, sign: Sign) -> bytes:
+        async with self._turn:
+            nonce = await self.gateway.next_nonce(self.address, pending=True)
+            fees = await self.gateway.fees()
+            transaction_hash, raw = sign(nonce, fees)
+            attempt = Attempt(transaction_hash, raw, fees, time.time(), None, None)
+            outcome, reason = await self.gateway.send(attempt)
+        if outcome is SendOutcome.REFUSED:
+            raise ChainRefused(f"the node refused the transaction: {reason}", hint=_hint(reason))
+        return transaction_hash
+
+    async def _await(self, transaction_hash: bytes) -> Sent:
+        give_up_at = time.monotonic() + self._wait_seconds
+        pause = _FIRST_PAUSE_SECONDS
+        while True:
+            receipt = await self._receipt(transaction_hash, give_up_at)
+            if receipt is not None:
+                created = receipt.get("contractAddress")
+                return Sent(
+                    mined_of(receipt),
+                    tuple(receipt["logs"]),
+                    Address(to_checksum_address(created)) if created else None,
+                )
+            if time.monotonic() > give_up_at:
+                raise ChainUnreachable(
+                    f"transaction 0x{transaction_hash.hex()} was not mined within "
+                    f"{self._wait_seconds:g} s",
+                    hint="it may still be mined: look it up before sending another",
+                )
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
+
+    async def _receipt(
+        self, transaction_hash: bytes, give_up_at: float
+    ) -> Mapping[str, Any] | None:
+        """The receipt, or None; an endpoint that is away for a moment is waited for."""
+        try:
+            return await self.gateway.receipt(transaction_hash)
+        except ChainUnreachable:
+            if time.monotonic() > give_up_at:
+                raise
+            return None
+
+    async def _why(self, call: Call, mined: Mined) -> ContractReverted:
+        """Repeats a failed call on the block it failed in, and on the one before."""
+        for block in (mined.block_number, mined.block_number - 1):
+            try:
+                await self.gateway.replay(self.address, call, block=block)
+            except ContractReverted as reverted:
+                return reverted
+        return ContractReverted(
+            "unknown",
+            {"transaction": mined.attempt_hash},
+            hint="it succeeds when it is repeated: another transaction came first, or gas ran out",
+        )
+
+
+def _with_margin(gas: int) -> int:
+    return gas * (100 + GAS_MARGIN_PERCENT) // 100
+
+
+def _hint(reason: str | None) -> str | None:
+    if reason is not None and "insufficient funds" in reason.lower():
+        return "fund the account with the chain's native coin, which pays for gas"
+    return None

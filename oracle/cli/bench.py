@@ -1,0 +1,5 @@
+"""`oracle bench`."""
+
+import typer
+
+app = typer.Typer(help="Measure.")

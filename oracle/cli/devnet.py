@@ -1,0 +1,88 @@
+"""`oracle devnet`: a local chain with everything on it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from oracle.bootstrap.devnet import start_devnet
+from oracle.cli.command import verb
+from oracle.cli.context import Json, output, settings
+from oracle.core.types import format_opg
+from oracle.devnet.accounts import Person, signer_of
+from oracle.devnet.anvil import AnvilOptions
+from oracle.devnet.state import DevnetState
+from oracle.errors import NotFound
+
+app = typer.Typer(help="A local chain with contracts, models, an operator and money on it.")
+
+
+@verb(app, "up")
+async def up(
+    port: Annotated[int, typer.Option(help="0: one that the system chooses.")] = 0,
+    block_seconds: Annotated[
+        int, typer.Option(help="Time between blocks; 0: a block per transaction.", min=0)
+    ] = 1,
+    as_json: Json = False,
+) -> None:
+    """Start a devnet, or complete the one that runs here."""
+    out = output(as_json)
+    configured = settings()
+    options = AnvilOptions(port=port, outlive_parent=True)
+    with out.progress("starting anvil, deploying contracts, registering models"):
+        ready = await start_devnet(configured, options, block_seconds=block_seconds)
+    await ready.devnet.rpc.close()
+    deployment = ready.devnet.contracts.deployment
+    facts: dict[str, Any] = {
+        "rpc_url": ready.devnet.state.url,
+        "chain_id": deployment.chain_id,
+        "oracle": deployment.oracle,
+        "staking": deployment.staking,
+        "registry": deployment.registry,
+        "token": deployment.token,
+        "operator": ready.operator,
+        "requester": signer_of(Person.REQUESTER).address,
+        "settings_file": str(ready.settings_file),
+        "models": dict(ready.models),
+    }
+    out.result(facts)
+    out.say("")
+    out.say("next: `oracle node run` in another terminal, then `oracle request digits-mlp ...`")
+
+
+@verb(app, "down")
+def down(as_json: Json = False) -> None:
+    """End the devnet. Its chain is gone then; the data directory stays."""
+    configured = settings()
+    state = DevnetState.load(configured.devnet_dir)
+    if state is None:
+        raise NotFound("no devnet was started here", hint="see --data-dir")
+    was_running = state.stop(configured.devnet_dir)
+    output(as_json).result({"stopped": was_running, "rpc_url": state.url})
+
+
+@verb(app, "status")
+async def status(as_json: Json = False) -> None:
+    """Say whether a devnet runs, and what is on it."""
+    configured = settings()
+    state = DevnetState.load(configured.devnet_dir)
+    if state is None or not state.running:
+        raise NotFound("no devnet runs here", hint="start one: `oracle devnet up`")
+    from oracle.bootstrap.connection import client
+
+    async with client(configured) as opened:
+        head = await opened.rpc.latest()
+        locked = await opened.token.balance_of(opened.staking.address)
+        escrowed = await opened.token.balance_of(opened.oracle.address)
+        output(as_json).result(
+            {
+                "rpc_url": state.url,
+                "process": state.pid,
+                "block": head.number,
+                "requests": await opened.oracle.request_count(),
+                "opg_in_oracle": format_opg(escrowed),
+                "opg_in_staking": format_opg(locked),
+                "log": state.log_file,
+            }
+        )

@@ -1,0 +1,56 @@
+"""The entry point: global options and the tree of verbs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from oracle import __version__
+from oracle.cli import bench, deploy, devnet, keystore, model, node, operator, request
+from oracle.cli.context import remember
+from oracle.cli.demo import register as register_demo
+
+app = typer.Typer(
+    name="oracle",
+    help="An inference oracle that a contract can hold to account.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _global(
+    config: Annotated[Path | None, typer.Option(help="Settings file.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Where everything is kept.")] = None,
+    rpc_url: Annotated[str | None, typer.Option(help="HTTP endpoint of the chain.")] = None,
+    deployment: Annotated[Path | None, typer.Option(help="Addresses file.")] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")
+    ] = False,
+) -> None:
+    remember(config, data_dir=data_dir, rpc_url=rpc_url, deployment=deployment)
+
+
+app.add_typer(devnet.app, name="devnet")
+app.add_typer(keystore.app, name="keystore")
+app.add_typer(model.app, name="model")
+app.add_typer(operator.app, name="operator")
+app.add_typer(node.app, name="node")
+app.add_typer(bench.app, name="bench")
+deploy.register(app)
+request.register(app)
+register_demo(app)
+
+
+def main() -> None:
+    """Runs the command line."""
+    app()

@@ -1,0 +1,168 @@
+"""`oracle operator`: stake, offers, exit. Everything here is signed by the owner's (cold) key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from oracle.bootstrap import connection
+from oracle.chain.keystore import LocalSigner, create_keystore, read_password
+from oracle.cli.command import verb
+from oracle.cli.context import Json, operator_address, output, settings
+from oracle.client import OracleClient
+from oracle.core.operator import Offer
+from oracle.core.types import address, format_opg, opg
+from oracle.errors import ConfigurationError, NotFound
+
+app = typer.Typer(help="An operator's stake and offers, under the owner's key.")
+
+
+@verb(app, "init")
+async def init(
+    payout: Annotated[str | None, typer.Option(help="Who is paid; the owner by default.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Register the owner's key as an operator, with the signer's key (made if missing)."""
+    configured = settings()
+    if configured.signer_keystore is None:
+        raise ConfigurationError("settings name no signer key", hint="set signer_keystore")
+    signer = _signer(configured.signer_keystore, configured.password_file)
+    async with connection.client(configured, "owner") as client:
+        owner = client.sender.address
+        paid = address(payout) if payout else owner
+        await client.sender.send(
+            client.staking.address, client.staking.register_data(signer.address, paid)
+        )
+        output(as_json).result(
+            {"operator": owner, "signer": signer.address, "payout": paid}
+            | {"next": f'set operator = "{owner}", then `oracle operator bond`'}
+        )
+
+
+def _signer(path: Path, password_file: Path | None) -> LocalSigner:
+    password = read_password(password_file)
+    if not path.exists():
+        create_keystore(path, password)
+    return LocalSigner.from_keystore(path, password)
+
+
+@verb(app, "bond")
+async def bond(
+    amount: Annotated[str, typer.Argument(help="OPG to add to the stake.")], as_json: Json = False
+) -> None:
+    """Add OPG of the owner's key to the operator's stake."""
+    base_units = opg(amount)
+    async with connection.client(settings(), "owner") as client:
+        staking = client.staking
+        if await client.token.allowance(client.sender.address, staking.address) < base_units:
+            await client.sender.send(
+                client.token.address, client.token.approve_data(staking.address, base_units)
+            )
+        await client.sender.send(
+            staking.address, staking.bond_data(client.sender.address, base_units)
+        )
+        await _print_status(client, client.sender.address, as_json)
+
+
+@verb(app, "offer")
+async def offer(
+    model: Annotated[str, typer.Argument(help="Name or id.")],
+    price: Annotated[str, typer.Option(help="Smallest fee, in OPG.")],
+    max_bond: Annotated[str, typer.Option(help="Largest bond a request may lock, in OPG.")],
+    capacity: Annotated[
+        int, typer.Option(help="Most unanswered requests at once; 0 withdraws the offer.")
+    ] = 16,
+    min_time: Annotated[int, typer.Option(help="Shortest time to the deadline, seconds.")] = 30,
+    as_json: Json = False,
+) -> None:
+    """Set the standing offer for a model: matching requests bind the operator at once."""
+    terms = Offer(opg(price), opg(max_bond), capacity, min_time)
+    async with connection.client(settings(), "owner") as client:
+        found = await client.model(model)
+        await client.sender.send(
+            client.staking.address, client.staking.set_offer_data(found.id, terms)
+        )
+    output(as_json).result(
+        {
+            "model": found.name,
+            "price_opg": format_opg(terms.price),
+            "max_bond_opg": format_opg(terms.max_bond),
+            "capacity": terms.capacity,
+            "min_time_seconds": terms.min_time,
+        }
+    )
+
+
+@verb(app, "unbond")
+async def unbond(
+    amount: Annotated[str, typer.Argument(help="OPG to take out of the free stake.")],
+    as_json: Json = False,
+) -> None:
+    """Start the exit of free stake; until it is withdrawn, it can be slashed."""
+    async with connection.client(settings(), "owner") as client:
+        await client.sender.send(client.staking.address, client.staking.unbond_data(opg(amount)))
+        await _print_status(client, client.sender.address, as_json)
+
+
+@verb(app, "withdraw")
+async def withdraw(as_json: Json = False) -> None:
+    """Withdraw every exit whose delay is over."""
+    async with connection.client(settings(), "owner") as client:
+        owner = client.sender.address
+        now = (await client.rpc.latest()).timestamp
+        before = await client.token.balance_of(owner)
+        exits = await client.staking.unbondings(owner)
+        ready = [one for one in exits if one.available_at <= now]
+        if not ready:
+            soonest = min((one.available_at for one in exits), default=None)
+            raise NotFound(
+                "no exit is over",
+                hint=f"the next is over at {soonest}" if soonest else "start one: `unbond`",
+            )
+        for one in ready:
+            await client.sender.send(
+                client.staking.address, client.staking.withdraw_data(one.index)
+            )
+        received = await client.token.balance_of(owner) - before
+        output(as_json).result({"withdrawn_opg": format_opg(received), "exits": len(ready)})
+
+
+@verb(app, "status")
+async def status(
+    operator: Annotated[str | None, typer.Argument(help="Address; settings' by default.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show an operator's stake, what is locked, what is free, exits and offers."""
+    configured = settings()
+    async with connection.client(configured) as client:
+        await _print_status(client, operator or operator_address(configured), as_json)
+
+
+async def _print_status(client: OracleClient, operator: str, as_json: bool) -> None:
+    found = await client.staking.status(address(operator))
+    exits = await client.staking.unbondings(found.operator)
+    models = await client.registry.models()
+    offers = {}
+    for model in models:
+        terms = await client.staking.offer(found.operator, model.id)
+        if terms.capacity:
+            offers[model.name] = f"{format_opg(terms.price)} OPG, up to {terms.capacity} at once"
+    output(as_json).result(
+        {
+            "operator": found.operator,
+            "signer": found.signer,
+            "payout": found.payout,
+            "stake_opg": format_opg(found.stake),
+            "locked_opg": format_opg(found.locked),
+            "free_opg": format_opg(found.free),
+            "unanswered": found.unanswered,
+            "accepted_ever": found.accepted,
+            "earned_opg": format_opg((await client.oracle.account(found.payout)).balance),
+            "exits": [
+                {"opg": format_opg(one.amount), "available_at": one.available_at} for one in exits
+            ],
+            "offers": offers,
+        }
+    )

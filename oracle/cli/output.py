@@ -1,0 +1,87 @@
+"""How verbs speak: tables and lines for people, one JSON object for scripts, errors with a hint.
+
+With `--json` only the object goes to standard output; everything else goes to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from oracle.errors import OracleError
+
+_out = Console(highlight=False, soft_wrap=True)
+_err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class Output:
+    """Where a verb's result goes."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+
+    def result(self, data: Mapping[str, Any], text: str | None = None) -> None:
+        """Prints the result: as JSON, or as `text` (name-value lines where there is none)."""
+        if self.as_json:
+            _out.print(json.dumps(jsonable(data), indent=2), markup=False)
+        elif text is not None:
+            _out.print(text, markup=False)
+        else:
+            width = max((len(name) for name in data), default=0)
+            for name, value in data.items():
+                _out.print(f"{name.replace('_', ' '):<{width}}  {jsonable(value)}", markup=False)
+
+    def table(
+        self, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], **extra: Any
+    ) -> None:
+        """Prints rows as a table, or as JSON objects by column under the title."""
+        if self.as_json:
+            objects = [dict(zip(columns, row, strict=True)) for row in rows]
+            self.result({title.lower().replace(" ", "_"): objects, **extra})
+            return
+        table = Table(title=title, title_justify="left")
+        for name in columns:
+            table.add_column(name.replace("_", " "), overflow="fold")
+        for row in rows:
+            table.add_row(*(str(jsonable(value)) for value in row))
+        _out.print(table)
+        for name, value in extra.items():
+            _out.print(f"{name.replace('_', ' ')}: {jsonable(value)}", markup=False)
+
+    def say(self, text: str) -> None:
+        """A line about progress, for people; never on standard output when scripts read it."""
+        (_err if self.as_json else _out).print(text, markup=False)
+
+    @contextmanager
+    def progress(self, text: str) -> Iterator[None]:
+        """A spinner while something takes its time; nothing where nobody watches."""
+        if _err.is_terminal:
+            with _err.status(text):
+                yield
+        else:
+            yield
+
+
+def jsonable(value: Any) -> Any:
+    """Bytes as 0x-hex, containers recursively, the rest as it is."""
+    if isinstance(value, bytes):
+        return "0x" + value.hex()
+    if isinstance(value, Mapping):
+        return {str(key): jsonable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [jsonable(item) for item in value]
+    return value
+
+
+def fail(error: OracleError) -> NoReturn:
+    """Prints what is wrong and what to do, and ends with the error's exit code."""
+    _err.print(f"error: {error.message}", markup=False)
+    if error.hint:
+        _err.print(f"  try: {error.hint}", markup=False)
+    raise typer.Exit(error.exit_code)

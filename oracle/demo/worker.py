@@ -1,0 +1,71 @@
+"""A node in a process of its own, as an operator would run it. Knows nothing of what it serves."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from oracle.errors import OracleError
+from oracle.storage.heartbeat import HeartbeatFile
+
+_READY_SECONDS = 30.0
+_STOP_SECONDS = 30.0
+
+
+@dataclass(slots=True)
+class Worker:
+    """A running node and where it logs to."""
+
+    process: subprocess.Popen[bytes]
+    log_file: Path
+
+    @classmethod
+    async def start(cls, settings_file: Path, data_dir: Path) -> Worker:
+        """Starts a node and waits for its first heartbeat.
+
+        Raises:
+            OracleError: it ended instead, with the end of its log.
+        """
+        log_file = data_dir / "node.log"
+        heartbeat = HeartbeatFile(data_dir / "node.json")
+        with log_file.open("wb") as log:
+            process = subprocess.Popen(  # noqa: S603, ASYNC220 - our own program; a fork takes no time
+                [sys.executable, "-m", "oracle", "--config", str(settings_file), "node", "run"],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            )
+        worker = cls(process, log_file)
+        give_up_at = time.monotonic() + _READY_SECONDS
+        while time.monotonic() < give_up_at:
+            beat = heartbeat.read()
+            if beat is not None and beat.process_id == process.pid:
+                return worker
+            if process.poll() is not None:
+                break
+            await asyncio.sleep(0.05)
+        await worker.stop()
+        raise OracleError(
+            f"the node did not start: {worker.last_lines()}", hint=f"its log is {log_file}"
+        )
+
+    async def stop(self) -> int:
+        """Asks it to drain and waits; the exit code. Ends it by force where it does not."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                await asyncio.to_thread(self.process.wait, _STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                await asyncio.to_thread(self.process.wait, _STOP_SECONDS)
+        return self.process.returncode
+
+    def last_lines(self, count: int = 5) -> str:
+        """The end of its log."""
+        return "\n".join(self.log_file.read_text(errors="replace").splitlines()[-count:])

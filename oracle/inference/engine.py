@@ -1,0 +1,207 @@
+"""Inference on this machine: many requests in, one checked result each, off the event loop.
+
+Responsible for keeping models loaded, for stacking requests where that changes no bit, and for
+giving up in time. A Python thread cannot be killed: a run that exceeds its limit is told to stop
+and does so before its next operator, but one operator that never returns keeps its thread.
+It does not know what a request costs, who sent it, or what happens to the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol
+
+from oracle.core.conversion import Array
+from oracle.core.schema import ModelSchema
+from oracle.errors import ModelFileError
+from oracle.inference.loaded_model import LoadedModel, load_model
+from oracle.inference.provider import CPU, Provider
+from oracle.inference.run_group import Outcome, RunGroup
+from oracle.inference.session import SessionSettings
+from oracle.ports import Inference
+
+
+class ModelSource(Protocol):
+    """Where models come from: `ContentStore`, or anything that checks what it reads."""
+
+    def read(self, sha256: bytes) -> bytes:
+        """The ONNX file with this SHA-256. Raises `ModelFileError`."""
+        ...
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """How the engine runs.
+
+    `threads` requests run side by side. `timeout_seconds` bounds each single run of a model, not
+    its wait for a thread and not its loading. `loaded_models` are kept, least recently used first
+    out. `batching` allows stacked runs where they are proven harmless; off, every request runs
+    alone. `allow_nan` lets NaN outputs through.
+    """
+
+    threads: int = 1
+    timeout_seconds: float = 30.0
+    loaded_models: int = 8
+    batching: bool = True
+    allow_nan: bool = False
+    session: SessionSettings = SessionSettings()  # noqa: RUF009 - frozen
+
+
+class LocalEngine:
+    """Runs models of a store on one provider. Use it from one event loop, and close it."""
+
+    def __init__(
+        self,
+        models: ModelSource,
+        *,
+        provider: Provider = CPU,
+        settings: EngineSettings | None = None,
+    ) -> None:
+        self._models = models
+        self._provider = provider
+        self._settings = settings or EngineSettings()
+        self._pool = ThreadPoolExecutor(self._settings.threads, thread_name_prefix="inference")
+        self._loader = ThreadPoolExecutor(1, thread_name_prefix="model-loader")
+        self._free = asyncio.Semaphore(self._settings.threads)
+        self._stuck: set[asyncio.Future[None]] = set()
+        self._loaded: OrderedDict[bytes, LoadedModel] = OrderedDict()
+        self._lock = threading.Lock()
+
+    async def run(
+        self,
+        model_sha256: bytes,
+        schema: ModelSchema,
+        inputs: Sequence[Mapping[str, Array]],
+    ) -> list[Inference]:
+        """Run each input; all succeed, or the first failure is raised.
+
+        Raises `ModelFileError` where the model cannot be loaded or has another interface,
+        `TensorError` for an input its schema forbids, `UnusableOutput` where the model rejects the
+        input or gives an output its schema forbids, and `InferenceError` where the run fails in
+        another way or takes too long.
+        """
+        outcomes = await self.run_each(model_sha256, schema, inputs)
+        results: list[Inference] = []
+        for outcome in outcomes:
+            if not isinstance(outcome, Inference):
+                raise outcome
+            results.append(outcome)
+        return results
+
+    async def run_each(
+        self,
+        model_sha256: bytes,
+        schema: ModelSchema,
+        inputs: Sequence[Mapping[str, Array]],
+    ) -> list[Outcome]:
+        """As `run`, with each request's own result or error, so that none spoils its neighbours'.
+
+        Results are those of running each request alone, to the bit, whether stacked or not. Only
+        `ModelFileError` is raised.
+        """
+        if not inputs:
+            return []
+        loaded = await self.load(model_sha256, schema)
+        group = RunGroup(loaded, inputs, allow_nan=self._settings.allow_nan)
+        await self._finish(group)
+        return group.outcomes
+
+    async def load(self, model_sha256: bytes, schema: ModelSchema) -> LoadedModel:
+        """The model, loaded now if it was not; call it early to spare the first request the wait.
+
+        Raises `ModelFileError`.
+        """
+        loaded = self._cached(model_sha256)
+        if loaded is None:
+            loop = asyncio.get_running_loop()
+            task = functools.partial(self._load, model_sha256, schema)
+            loaded = await loop.run_in_executor(self._loader, task)
+        if loaded.schema != schema:
+            raise ModelFileError(
+                f"model {model_sha256.hex()} was loaded with the interface "
+                f"{loaded.schema.to_json()}, not {schema.to_json()}"
+            )
+        return loaded
+
+    def close(self) -> None:
+        """Let running work finish in the background and free the models."""
+        self._loader.shutdown(wait=False, cancel_futures=True)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        with self._lock:
+            self._loaded.clear()
+
+    async def _finish(self, group: RunGroup) -> None:
+        """Run a group on a pool thread, watching that no single run exceeds its limit."""
+        if not await self._acquire_thread():
+            group.stop("every inference thread is held by a run that did not stop when told to")
+            return
+        group.run_started = time.monotonic()
+        try:
+            future = asyncio.get_running_loop().run_in_executor(self._pool, group.work)
+        except BaseException:
+            self._free.release()
+            raise
+        future.add_done_callback(self._thread_is_free)
+        try:
+            while not future.done():
+                left = group.run_started + self._settings.timeout_seconds - time.monotonic()
+                if left <= 0:
+                    group.stop(f"the run took longer than {self._settings.timeout_seconds} s")
+                    self._stuck.add(future)
+                    return
+                await asyncio.wait({future}, timeout=left)
+        except asyncio.CancelledError:
+            group.stop("the run was cancelled")
+            if not future.done():
+                self._stuck.add(future)
+            raise
+        future.result()
+
+    async def _acquire_thread(self) -> bool:
+        """Wait for a free thread; False where all of them hang in runs that were told to stop."""
+        while True:
+            try:
+                async with asyncio.timeout(self._settings.timeout_seconds):
+                    return await self._free.acquire()
+            except TimeoutError:
+                if len(self._stuck) >= self._settings.threads:
+                    return False
+
+    def _thread_is_free(self, future: asyncio.Future[None]) -> None:
+        self._stuck.discard(future)
+        self._free.release()
+        if not future.cancelled():
+            future.exception()  # a stopped group has no reader left; do not warn about it
+
+    def _cached(self, model_sha256: bytes) -> LoadedModel | None:
+        with self._lock:
+            loaded = self._loaded.get(model_sha256)
+            if loaded is not None:
+                self._loaded.move_to_end(model_sha256)
+            return loaded
+
+    def _load(self, model_sha256: bytes, schema: ModelSchema) -> LoadedModel:
+        """Load on the one loader thread, so that a model asked for twice is loaded once."""
+        cached = self._cached(model_sha256)
+        if cached is not None:
+            return cached
+        loaded = load_model(
+            f"model {model_sha256.hex()}",
+            self._models.read(model_sha256),
+            schema,
+            provider=self._provider,
+            settings=self._settings.session,
+            batching=self._settings.batching,
+        )
+        with self._lock:
+            self._loaded[model_sha256] = loaded
+            while len(self._loaded) > self._settings.loaded_models:
+                self._loaded.popitem(last=False)
+        return loaded

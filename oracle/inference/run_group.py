@@ -1,0 +1,146 @@
+"""Requests for one model that are run in one thread hop, stacked where that is allowed.
+
+Responsible for which requests share a run, for giving each its own rows back, and for keeping one
+request's failure from its neighbours. It does not know about event loops or loading.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeAlias
+
+import numpy as np
+import onnxruntime
+
+from oracle.core.conversion import Array
+from oracle.core.tensor import Tensors, check_inputs
+from oracle.errors import InferenceError, TensorError
+from oracle.inference.batch_probe import LARGEST_STACK
+from oracle.inference.loaded_model import LoadedModel, check_not_nan, run_model
+from oracle.ports import Inference
+
+Outcome: TypeAlias = Inference | InferenceError | TensorError
+
+
+class RunGroup:
+    """One call's requests and their outcomes.
+
+    `work` runs in a thread; `stop` may be called from another at any time, after which `outcomes`
+    is final: what had finished keeps its result, everything else has an error.
+    """
+
+    def __init__(
+        self, loaded: LoadedModel, inputs: Sequence[Mapping[str, Array]], *, allow_nan: bool = False
+    ) -> None:
+        self._loaded = loaded
+        self._inputs = inputs
+        self._allow_nan = allow_nan
+        self._results: list[Outcome | None] = [None] * len(inputs)
+        self._final: str | None = None
+        self._lock = threading.Lock()
+        self._options = onnxruntime.RunOptions()
+        self.run_started = time.monotonic()
+        """When the run now in progress began, on the monotonic clock."""
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """One outcome a request, in order; an error where there is no result."""
+        with self._lock:
+            return [
+                InferenceError(self._final or "the run did not finish")
+                if result is None
+                else result
+                for result in self._results
+            ]
+
+    def stop(self, reason: str) -> None:
+        """Tell the run to end before its next operator, and start no other."""
+        with self._lock:
+            self._final = reason
+        self._options.terminate = True
+
+    def work(self) -> None:
+        """Run everything; never raises for a request's own fault."""
+        self.run_started = time.monotonic()
+        batches: dict[int, int] = {}
+        for index, tensors in enumerate(self._inputs):
+            try:
+                batches[index] = check_inputs(self._loaded.schema, tensors)
+            except TensorError as error:
+                self._settle(index, error)
+        for members in self._stacks(batches):
+            if self._stopped():
+                return
+            if len(members) > 1 and self._run_stacked(members, batches):
+                continue
+            for index in members:
+                if self._stopped():
+                    return
+                self._run_single(index, batches[index])
+
+    def _stopped(self) -> bool:
+        return self._final is not None
+
+    def _stacks(self, batches: Mapping[int, int]) -> Iterator[list[int]]:
+        """Requests that share a run: in order, together at most `LARGEST_STACK` rows."""
+        members: list[int] = []
+        rows = 0
+        for index, batch in batches.items():
+            full = rows + batch > LARGEST_STACK or self._loaded.single_only is not None
+            if members and full:
+                yield members
+                members, rows = [], 0
+            members.append(index)
+            rows += batch
+        if members:
+            yield members
+
+    def _run_stacked(self, members: list[int], batches: Mapping[int, int]) -> bool:
+        """One run for several requests; False where it failed and each must be tried alone."""
+        names = [spec.name for spec in self._loaded.schema.inputs]
+        stacked = {
+            name: np.concatenate([self._inputs[index][name] for index in members]) for name in names
+        }
+        rows = sum(batches[index] for index in members)
+        self.run_started = time.monotonic()
+        try:
+            outputs, seconds = run_model(
+                self._loaded, stacked, rows, options=self._options, allow_nan=True
+            )
+        except InferenceError:
+            return False
+        start = 0
+        for index in members:
+            stop = start + batches[index]
+            own = {name: values[start:stop].copy() for name, values in outputs.items()}
+            self._keep(index, own, seconds * batches[index] / rows)
+            start = stop
+        return True
+
+    def _run_single(self, index: int, batch: int) -> None:
+        self.run_started = time.monotonic()
+        try:
+            outputs, seconds = run_model(
+                self._loaded, self._inputs[index], batch, options=self._options, allow_nan=True
+            )
+        except InferenceError as error:
+            self._settle(index, error)
+        else:
+            self._keep(index, outputs, seconds)
+
+    def _keep(self, index: int, outputs: Tensors, seconds: float) -> None:
+        try:
+            if not self._allow_nan:
+                check_not_nan(outputs)
+        except InferenceError as error:
+            self._settle(index, error)
+        else:
+            facts = self._loaded.session.facts_json
+            self._settle(index, Inference(outputs=outputs, seconds=seconds, session=facts))
+
+    def _settle(self, index: int, outcome: Outcome) -> None:
+        with self._lock:
+            if self._final is None:
+                self._results[index] = outcome

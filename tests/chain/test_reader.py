@@ -1,0 +1,201 @@
+"""Reading events: in order, complete, from one fork, whatever the node does."""
+
+from __future__ import annotations
+
+import pytest
+
+from oracle.chain.logs import LogScanner
+from oracle.chain.reader import Reader
+from oracle.chain.rpc import Rpc
+from oracle.core.event import RequestAccepted, RequestAnswered, RequestSeen
+from oracle.errors import ChainUnreachable, ReorgDetected
+from tests.support import fault_proxy as faults
+from tests.support.fault_proxy import FaultProxy, fault_proxy
+from tests.support.scene import Scene
+
+
+async def reader_of(scene: Scene) -> Reader:
+    return await Reader.open(scene.chain.rpc, scene.contracts.oracle.address)
+
+
+async def through(proxy: FaultProxy, scene: Scene, **options: int) -> tuple[Rpc, Reader]:
+    rpc = await Rpc.connect(proxy.url)
+    return rpc, await Reader.open(rpc, scene.contracts.oracle.address, **options)
+
+
+async def test_identity(scene: Scene) -> None:
+    reader = await reader_of(scene)
+    assert reader.domain == scene.contracts.oracle.domain
+    assert reader.genesis_hash == scene.contracts.deployment.genesis_hash
+
+
+async def test_events_in_order(scene: Scene) -> None:
+    reader = await reader_of(scene)
+    first = (await reader.head()).number + 1
+    asked = await scene.request()
+    await scene.accept(asked.request)
+    await scene.answer(asked.request)
+    head = await reader.head()
+    batch = await reader.events(first, head.number)
+    assert batch.last == head
+    assert batch.first_block == first
+    assert [type(event) for event in batch.events] == [
+        RequestSeen,
+        RequestAccepted,
+        RequestAnswered,
+    ]
+    assert batch.events[0] == asked
+    empty = await reader.events(head.number, head.number)
+    assert [type(event) for event in empty.events] == [RequestAnswered]
+
+
+async def test_heads_and_ranges_that_are_not_there(scene: Scene) -> None:
+    reader = await reader_of(scene)
+    head = await reader.head()
+    assert await reader.block(head.number) == head
+    assert await reader.block(head.number + 1) is None
+    with pytest.raises(ReorgDetected, match="not on the chain"):
+        await reader.events(0, head.number + 1)
+    with pytest.raises(ValueError, match="reversed"):
+        await reader.events(head.number, head.number - 1)
+
+
+async def test_repeated_and_reversed_logs(scene: Scene) -> None:
+    first = (await scene.chain.head()).number + 1
+    for _ in range(3):
+        await scene.request()
+    expected = await (await reader_of(scene)).events(first, first + 2)
+    async with fault_proxy(scene.chain.url) as proxy:
+        rpc, reader = await through(proxy, scene)
+        async with rpc:
+            proxy.on("eth_getLogs", faults.change(lambda logs: [*logs[::-1], *logs]))
+            assert await reader.events(first, first + 2) == expected
+
+
+async def test_logs_of_two_forks_are_refused(scene: Scene) -> None:
+    first = (await scene.chain.head()).number + 1
+    await scene.request()
+    await scene.request()
+    async with fault_proxy(scene.chain.url) as proxy:
+        rpc, reader = await through(proxy, scene)
+        async with rpc:
+            orphan = {"blockHash": "0x" + "ab" * 32}
+            proxy.on(
+                "eth_getLogs", faults.change(lambda logs: [*logs[:-1], {**logs[-1], **orphan}])
+            )
+            with pytest.raises(ReorgDetected, match="two different"):
+                await reader.events(first, first + 1)
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        {},
+        {"blockNumber": "0x1"},
+        {"blockNumber": "0x1", "logIndex": "zero", "blockHash": "0x"},
+        None,
+    ],
+)
+async def test_malformed_logs_are_refused(scene: Scene, log: object) -> None:
+    async with fault_proxy(scene.chain.url) as proxy:
+        rpc, reader = await through(proxy, scene)
+        async with rpc:
+            proxy.on("eth_getLogs", faults.answer([log]))
+            with pytest.raises(ChainUnreachable):
+                await reader.events(0, 1)
+
+
+async def test_a_log_cut_short_is_refused(scene: Scene) -> None:
+    number = (await scene.chain.head()).number + 1
+    await scene.request()
+    async with fault_proxy(scene.chain.url) as proxy:
+        rpc, reader = await through(proxy, scene)
+        async with rpc:
+            proxy.on(
+                "eth_getLogs",
+                faults.change(lambda logs: [{**log, "data": log["data"][:-64]} for log in logs]),
+            )
+            with pytest.raises(ChainUnreachable, match="cannot be read"):
+                await reader.events(number, number)
+
+
+async def test_a_reorg_while_reading_is_noticed(scene: Scene) -> None:
+    number = (await scene.chain.head()).number + 1
+    await scene.request()
+    async with fault_proxy(scene.chain.url) as proxy:
+        rpc, reader = await through(proxy, scene)
+        async with rpc:
+            proxy.on("eth_getLogs", faults.after(lambda: scene.chain.reorg(1)), times=1)
+            with pytest.raises(ReorgDetected, match="changed while"):
+                await reader.events(number, number)
+            again = await reader.events(number, number)
+            assert again.events == ()
+
+
+async def test_an_orphaned_request_is_gone_and_comes_back(scene: Scene) -> None:
+    reader = await reader_of(scene)
+    number = (await reader.head()).number + 1
+    asked = await scene.request()
+    raw = await scene.chain.raw_transaction(asked.position.transaction_hash)
+    before = await reader.block(number)
+
+    await scene.chain.reorg(1)
+    assert await reader.block(number) != before
+    assert (await reader.events(number, number)).events == ()
+
+    await scene.chain.reorg(1, [(raw, 0)])
+    (back,) = (await reader.events(number, number)).events
+    assert isinstance(back, RequestSeen)
+    assert (back.request_id, back.request) == (asked.request_id, asked.request)
+    assert back.position != asked.position
+
+
+async def test_ranges_shrink_and_grow_again(scene: Scene) -> None:
+    first = (await scene.chain.head()).number + 1
+    for _ in range(4):
+        await scene.request()
+        await scene.chain.mine(9)
+    head = await scene.chain.head()
+    expected = await (await reader_of(scene)).events(first, head.number)
+    async with fault_proxy(scene.chain.url) as proxy, await Rpc.connect(proxy.url) as rpc:
+        reader = await Reader.open(rpc, scene.contracts.oracle.address)
+        proxy.on("eth_getLogs", faults.limit_range(3))
+        batch = await reader.events(first, head.number)
+        assert batch == expected
+        assert len(batch.events) == 4
+
+        scanner = LogScanner(rpc, scene.contracts.oracle.address, largest_span=64)
+        await scanner.scan(first, head.number)
+        assert scanner.span <= 6
+        proxy.heal()
+        await scanner.scan(0, head.number)
+        assert scanner.span > 6
+
+
+async def test_one_block_too_large_is_an_error_and_so_is_a_rate_limit(scene: Scene) -> None:
+    head = await scene.chain.head()
+    async with fault_proxy(scene.chain.url) as proxy:
+        rpc, reader = await through(proxy, scene)
+        async with rpc:
+            for message, most in (("response size exceeded", 30), ("rate limit exceeded", 1)):
+                proxy.calls.clear()
+                proxy.on("eth_getLogs", faults.refuse(-32005, message))
+                with pytest.raises(ChainUnreachable, match=message):
+                    await reader.events(0, head.number)
+                assert proxy.calls["eth_getLogs"] <= most
+                proxy.heal()
+            proxy.on("eth_getLogs", faults.http_status(413), times=2)
+            await reader.events(0, head.number)
+
+
+async def test_many_blocks_in_spans(scene: Scene) -> None:
+    first = (await scene.chain.head()).number + 1
+    await scene.request()
+    await scene.chain.mine(500)
+    await scene.request()
+    async with fault_proxy(scene.chain.url) as proxy:
+        rpc, reader = await through(proxy, scene, largest_span=100)
+        async with rpc:
+            batch = await reader.events(first, (await reader.head()).number)
+            assert len(batch.events) == 2
+            assert proxy.calls["eth_getLogs"] == 6

@@ -1,0 +1,85 @@
+"""What the store gives back is what was hashed, or an error."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from oracle.errors import ModelFileError
+from oracle.inference.content_store import ContentStore
+
+DATA = b"any bytes"
+HASH = hashlib.sha256(DATA).digest()
+
+
+def test_content_comes_back_by_its_hash(tmp_path: Path) -> None:
+    store = ContentStore(tmp_path / "new" / "models")
+    assert not store.has(HASH)
+    assert store.add(DATA) == HASH
+    assert store.has(HASH)
+    assert store.read(HASH) == DATA
+    assert store.path(HASH).name == f"{HASH.hex()}.onnx"
+    assert [path.name for path in (tmp_path / "new" / "models").iterdir()] == [f"{HASH.hex()}.onnx"]
+
+
+def test_files_are_added_by_content(tmp_path: Path) -> None:
+    source = tmp_path / "a.onnx"
+    source.write_bytes(DATA)
+    store = ContentStore(tmp_path / "models")
+    assert store.add_file(source) == HASH
+    source.write_bytes(b"changed later")
+    assert store.read(HASH) == DATA
+
+
+def test_adding_twice_does_not_write_twice(tmp_path: Path) -> None:
+    store = ContentStore(tmp_path)
+    store.add(DATA)
+    before = store.path(HASH).stat()
+    store.add(DATA)
+    assert store.path(HASH).stat().st_ino == before.st_ino
+
+
+def test_damage_is_seen_and_repaired_by_adding_again(tmp_path: Path) -> None:
+    store = ContentStore(tmp_path)
+    store.add(DATA)
+    store.path(HASH).chmod(0o644)
+    store.path(HASH).write_bytes(DATA[:-1])
+    with pytest.raises(ModelFileError, match="damaged") as caught:
+        store.read(HASH)
+    assert caught.value.hint
+    store.add(DATA)
+    assert store.read(HASH) == DATA
+
+
+def test_missing_content_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match=f"{HASH.hex()} is not stored") as caught:
+        ContentStore(tmp_path).read(HASH)
+    assert caught.value.hint
+
+
+def test_bad_hashes_and_sizes_are_refused(tmp_path: Path) -> None:
+    store = ContentStore(tmp_path, max_bytes=4)
+    with pytest.raises(ModelFileError, match="32 bytes"):
+        store.has(b"short")
+    for content in (b"", b"12345"):
+        with pytest.raises(ModelFileError, match="1 to 4 bytes"):
+            store.add(content)
+
+
+def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(ModelFileError, match="cannot be stored") as caught:
+        ContentStore(tmp_path / "file").add(DATA)
+    assert caught.value.hint
+
+
+def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(ModelFileError, match="No space left"):
+        ContentStore(tmp_path).add(DATA)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,179 @@
+"""What a reorg takes back, and what it leaves: jobs, transactions and the cursor together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from oracle.core.job import JobState, Trigger
+from oracle.core.transaction import TransactionState
+from oracle.ports import JobMove, JobPatch
+from oracle.storage import Storage
+
+from .building import (
+    SteppingClock,
+    answer_to,
+    attempt,
+    block,
+    bring_to,
+    computed,
+    mined,
+    prepared,
+    seen,
+    settled_job,
+)
+
+
+async def test_the_cursor_goes_back_to_an_ancestor_it_has_stood_on(storage: Storage) -> None:
+    for number in (10, 11, 12):
+        await storage.jobs.ingest(block(number), [], [])
+    assert await storage.jobs.rewind(block(10)) == []
+    assert await storage.jobs.recent_blocks(9) == [block(10)]
+
+
+async def test_the_cursor_goes_back_to_an_ancestor_it_has_not_stood_on(storage: Storage) -> None:
+    for number in (5, 12):
+        await storage.jobs.ingest(block(number), [], [])
+    await storage.jobs.rewind(block(9))
+    assert await storage.jobs.recent_blocks(9) == [block(9), block(5)]
+
+
+@pytest.mark.parametrize("state", [state for state in JobState if state is not JobState.ORPHANED])
+async def test_a_job_whose_request_vanished_is_orphaned_from_every_state(
+    storage: Storage, state: JobState
+) -> None:
+    event = seen(11)
+    await bring_to(storage, event, state)
+    (job,) = await storage.jobs.rewind(block(10))
+    assert job.state is JobState.ORPHANED
+    assert await storage.jobs.rewind(block(10)) == []
+
+
+async def test_an_orphan_keeps_its_work_and_forgets_the_chain(
+    storage: Storage, clock: SteppingClock
+) -> None:
+    event = seen(11)
+    before = await settled_job(storage, event, answered_block=12, settled_block=13)
+    clock.seconds = 3_000.0
+    (orphan,) = await storage.jobs.rewind(block(10))
+    assert orphan == replace(
+        before,
+        state=JobState.ORPHANED,
+        reason=None,
+        accepted=False,
+        settle_at=None,
+        answered_block=None,
+        settled_block=None,
+        fee_earned=0,
+        attempts=0,
+        not_before=0.0,
+        updated_at=3_000.0,
+    )
+    assert (orphan.result, orphan.answer, orphan.signature) == (
+        b"result",
+        answer_to(event),
+        b"\x55" * 65,
+    )
+    again = seen(12, request_id=event.request_id, fork=1, log_index=1)
+    (job,) = await storage.jobs.ingest(block(12, 1), [again], [])
+    assert job == replace(
+        orphan,
+        state=JobState.SEEN,
+        block_number=12,
+        block_hash=block(12, 1).hash,
+        log_index=1,
+    )
+    assert await storage.jobs.job(event.request_id) == job
+
+
+async def test_an_orphan_seen_again_in_its_old_block_is_no_orphan(storage: Storage) -> None:
+    event = seen(11)
+    await storage.jobs.ingest(block(11), [event], [JobMove(event.request_id, Trigger.ADMIT)])
+    await storage.jobs.rewind(block(10))
+    (job,) = await storage.jobs.ingest(block(11), [event], [])
+    assert job.state is JobState.SEEN
+
+
+async def test_an_orphan_can_be_seen_accepted_and_answered_in_one_batch(storage: Storage) -> None:
+    event = seen(11)
+    await settled_job(storage, event, answered_block=12, settled_block=13)
+    await storage.jobs.rewind(block(10))
+    again = seen(11, request_id=event.request_id, fork=1)
+    moves = [
+        JobMove(event.request_id, Trigger.ACCEPTED_BY_US, JobPatch(accepted=True)),
+        JobMove(event.request_id, Trigger.ANSWERED, JobPatch(settle_at=9, answered_block=11)),
+    ]
+    (job,) = await storage.jobs.ingest(block(11, 1), [again], moves)
+    assert (job.state, job.answer) == (JobState.ANSWERED, answer_to(event))
+
+
+async def test_an_answer_mined_above_is_open_again(storage: Storage) -> None:
+    event = seen(10)
+    await bring_to(storage, event, JobState.ACCEPTED, accepted=True)
+    await storage.jobs.move(
+        [
+            JobMove(event.request_id, Trigger.COMPUTED, computed(event)),
+            JobMove(event.request_id, Trigger.ANSWER_SENT),
+            JobMove(event.request_id, Trigger.ANSWERED, JobPatch(settle_at=99, answered_block=12)),
+        ]
+    )
+    (job,) = await storage.jobs.rewind(block(11))
+    assert (job.state, job.answered_block, job.settle_at) == (JobState.ANSWERING, None, None)
+    assert (job.accepted, job.answer, job.result) == (True, answer_to(event), b"result")
+
+
+async def test_an_answer_mined_at_the_ancestor_stays(storage: Storage) -> None:
+    event = seen(10)
+    await settled_job(storage, event, answered_block=12, settled_block=12)
+    assert await storage.jobs.rewind(block(12)) == []
+
+
+async def test_a_settlement_mined_above_is_open_again(storage: Storage) -> None:
+    event = seen(10)
+    await settled_job(storage, event, answered_block=11, settled_block=13)
+    (job,) = await storage.jobs.rewind(block(12))
+    assert (job.state, job.settled_block, job.fee_earned) == (JobState.SETTLING, None, 0)
+    assert (job.answered_block, job.settle_at) == (11, 5_000)
+    assert (job.attempts, job.not_before) == (0, 0.0)
+
+
+async def test_answer_and_settlement_above_end_in_answering(storage: Storage) -> None:
+    event = seen(10)
+    await settled_job(storage, event, answered_block=12, settled_block=13)
+    (job,) = await storage.jobs.rewind(block(11))
+    assert job.state is JobState.ANSWERING
+    assert (job.answered_block, job.settle_at, job.settled_block, job.fee_earned) == (
+        None,
+        None,
+        None,
+        0,
+    )
+
+
+async def test_a_slashed_answer_above_is_open_again(storage: Storage) -> None:
+    event = seen(10)
+    await bring_to(storage, event, JobState.SLASHED, answered_block=12, reason="fraud proof")
+    (job,) = await storage.jobs.rewind(block(11))
+    assert (job.state, job.reason) == (JobState.ANSWERING, None)
+
+
+async def test_jobs_below_are_left_alone(storage: Storage) -> None:
+    low, high = seen(10), seen(12)
+    await storage.jobs.ingest(block(12), [low, high], [])
+    assert [job.request_id for job in await storage.jobs.rewind(block(11))] == [high.request_id]
+
+
+@pytest.mark.parametrize("succeeded", [True, False])
+async def test_transactions_mined_above_are_open_again(storage: Storage, succeeded: bool) -> None:
+    low, high = attempt(), attempt()
+    below = await prepared(storage, 1, attempt=low)
+    above = await prepared(storage, 2, attempt=high)
+    await storage.transactions.record_mined(below.id, mined(low, 11, succeeded=succeeded), [])
+    await storage.transactions.record_mined(above.id, mined(high, 12, succeeded=succeeded), [])
+    assert await storage.transactions.open_transactions(above.sender) == []
+    await storage.jobs.rewind(block(11))
+    assert await storage.transactions.open_transactions(above.sender) == [above]
+    assert above.state is TransactionState.OPEN
+    totals = await storage.jobs.totals()
+    assert totals.gas_spent_wei == mined(low, 11).cost_wei

@@ -1,0 +1,1 @@
+"""What several test packages share: a chain that can be hurt, and the play's usual scene."""
