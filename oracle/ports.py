@@ -356,6 +356,10 @@ class JobStore(Protocol):
 
     async def job(self, request_id: bytes) -> Job | None: ...
 
+    async def jobs_of(self, request_ids: Sequence[bytes]) -> Sequence[Job]:
+        """Those of these jobs that there are, in no particular order."""
+        ...
+
     async def jobs(
         self, states: Sequence[JobState], *, limit: int, due_at: float | None = None
     ) -> Sequence[Job]:
@@ -410,6 +414,10 @@ class TransactionStore(Protocol):
 
     async def open_transactions(self, sender: Address) -> Sequence[Transaction]:
         """Transactions not known to be mined, lowest nonce first."""
+        ...
+
+    async def count_open(self, sender: Address) -> int:
+        """How many `open_transactions` there are; reads none of them."""
         ...
 
     async def transactions_for(self, request_id: bytes) -> Sequence[Transaction]: ...

@@ -11,7 +11,7 @@ const CONTRACTS = [
   "OPGToken",
   "OperatorStaking",
 ];
-const ARTIFACTS = path.join(__dirname, "..", ".build", "forge");
+const ARTIFACTS = path.join(__dirname, "..", ".build", "forge-ship");
 const target = process.argv[2];
 
 const signature = (entry) =>

@@ -21,8 +21,9 @@ from oracle.devnet.accounts import Person, signer_of
 from oracle.devnet.anvil import Anvil, AnvilOptions
 from tests.support.anvil import Chain, own_chain, random_chain_id
 from tests.support.scene import Scene
+from tests.support.world import Stage, stage
 
-CHAIN_FIXTURES = {"anvil", "own_anvil", "deployment", "contracts", "scene"}
+CHAIN_FIXTURES = {"anvil", "own_anvil", "deployment", "contracts", "scene", "shared_stage"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -44,6 +45,13 @@ def shared_anvil(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Anv
 def deployment(shared_anvil: tuple[Anvil, Path]) -> Deployment:
     """The contracts on the shared chain, with devnet parameters and no court."""
     return asyncio.run(deploy_to(shared_anvil[0].url))
+
+
+@pytest.fixture(scope="session")
+def shared_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """A devnet with models and an operator, for tests that play whole scenarios."""
+    with stage(tmp_path_factory.mktemp("stage")) as started:
+        yield started
 
 
 @pytest.fixture

@@ -77,8 +77,6 @@ contract InferenceOracle is IInferenceOracle, EIP712, ReentrancyGuardTransient {
 
     mapping(bytes32 requestId => RequestSlot) private _slots;
     mapping(address account => Account) private _accounts;
-    /// @inheritdoc IInferenceOracle
-    uint64 public requestCount;
 
     // ---- modifiers
 
@@ -207,8 +205,8 @@ contract InferenceOracle is IInferenceOracle, EIP712, ReentrancyGuardTransient {
         if (terms.operator != address(0) && operator != terms.operator) revert WrongOperator(terms.operator, operator);
 
         _slots[requestId] = RequestSlotLibrary.accepted(operator);
-        emit RequestAccepted(requestId, operator);
-        address signer = IOperatorStaking(STAKING).lock(operator, terms.bond);
+        (address signer, uint32 sequence) = IOperatorStaking(STAKING).lock(operator, terms.bond);
+        emit RequestAccepted(requestId, operator, sequence);
         _requireSigner(_hashTypedData(acceptance.structHash()), signature, signer);
     }
 
@@ -530,18 +528,15 @@ contract InferenceOracle is IInferenceOracle, EIP712, ReentrancyGuardTransient {
         if (account.balance() < terms.fee) revert BalanceTooLow(account.balance(), terms.fee);
 
         _accounts[terms.requester] = account.debit(terms.fee);
-        uint64 sequence = requestCount + 1;
-        requestCount = sequence;
         _slots[requestId] = RequestSlotLibrary.requested();
-        emit RequestCreated(requestId, terms.operator, terms.modelId, sequence, terms, input);
+        emit RequestCreated(requestId, terms.operator, terms.modelId, terms, input);
 
-        if (
-            terms.operator != address(0)
-                && IOperatorStaking(STAKING)
-                    .lockByOffer(terms.operator, terms.modelId, terms.fee, terms.bond, terms.deadline - block.timestamp)
-        ) {
+        if (terms.operator == address(0)) return;
+        uint32 sequence = IOperatorStaking(STAKING)
+            .lockByOffer(terms.operator, terms.modelId, terms.fee, terms.bond, terms.deadline - block.timestamp);
+        if (sequence != 0) {
             _slots[requestId] = RequestSlotLibrary.accepted(terms.operator);
-            emit RequestAccepted(requestId, terms.operator);
+            emit RequestAccepted(requestId, terms.operator, sequence);
         }
     }
 

@@ -164,27 +164,26 @@ contract OperatorStaking is IOperatorStaking, ReentrancyGuardTransient {
     // ---- the oracle
 
     /// @inheritdoc IOperatorStaking
-    function lock(address operator, uint96 bond_) external onlyOracle returns (address signer) {
+    function lock(address operator, uint96 bond_) external onlyOracle returns (address signer, uint32 sequence) {
         signer = _requireOperator(operator);
         StakeBook book = _books[operator];
         if (book.free() < bond_) revert FreeStakeTooLow(bond_, book.free());
-        _lock(operator, book, bond_);
+        sequence = _lock(operator, book, bond_);
     }
 
     /// @inheritdoc IOperatorStaking
     function lockByOffer(address operator, bytes32 modelId, uint96 fee, uint96 bond_, uint256 timeLeft)
         external
         onlyOracle
-        returns (bool)
+        returns (uint32 sequence)
     {
         Offer memory offer = _offers[operator][modelId];
         if (offer.capacity == 0 || fee < offer.price || bond_ > offer.maxBond || timeLeft < offer.minTime) {
-            return false;
+            return 0;
         }
         StakeBook book = _books[operator];
-        if (book.unanswered() >= offer.capacity || book.free() < bond_) return false;
-        _lock(operator, book, bond_);
-        return true;
+        if (book.unanswered() >= offer.capacity || book.free() < bond_) return 0;
+        return _lock(operator, book, bond_);
     }
 
     /// @inheritdoc IOperatorStaking
@@ -196,7 +195,6 @@ contract OperatorStaking is IOperatorStaking, ReentrancyGuardTransient {
     /// @inheritdoc IOperatorStaking
     function release(address operator, uint96 bond_) external onlyOracle returns (address payout) {
         _books[operator] = _books[operator].withRelease(bond_);
-        emit Unlocked(operator, bond_);
         return _keys[operator].payout;
     }
 
@@ -226,7 +224,6 @@ contract OperatorStaking is IOperatorStaking, ReentrancyGuardTransient {
         uint96 burned = taken - toRequester - toWatcher;
         pendingBurn += burned;
 
-        if (unlocked != 0) emit Unlocked(operator, unlocked);
         emit Slashed(operator, cause, taken, requester, toRequester, watcher, toWatcher, burned);
     }
 
@@ -300,10 +297,10 @@ contract OperatorStaking is IOperatorStaking, ReentrancyGuardTransient {
 
     // ---- internals
 
-    function _lock(address operator, StakeBook book, uint96 bond_) private {
+    function _lock(address operator, StakeBook book, uint96 bond_) private returns (uint32 sequence) {
         book = book.withLock(bond_);
         _books[operator] = book;
-        emit Locked(operator, bond_, book.accepted());
+        return book.accepted();
     }
 
     /// @dev Takes free stake first and then what is unbonding, oldest first; never what other requests lock.

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Protocol, TypeVar
 
 import structlog
 
@@ -39,7 +40,19 @@ from oracle.storage.storage import open_storage
 
 _log = structlog.get_logger("oracle.node")
 
-_FOLLOW_SECONDS = 2.0
+_FOLLOW_SECONDS = 1.0
+
+Adapter = TypeVar("Adapter")
+
+
+class Instrument(Protocol):
+    """Puts something, such as a clock, between the services and the adapter of a port."""
+
+    def __call__(self, name: str, adapter: Adapter, /) -> Adapter: ...
+
+
+def _bare(_name: str, adapter: Adapter, /) -> Adapter:
+    return adapter
 
 
 class SystemClock:
@@ -49,9 +62,11 @@ class SystemClock:
         return time.time()
 
 
-async def run_node(settings: Settings, operator: Address) -> None:
+async def run_node(
+    settings: Settings, operator: Address, *, instrument: Instrument = _bare
+) -> None:
     """Runs a node until SIGTERM or SIGINT has drained it; a second signal ends it at once."""
-    async with open_node(settings, operator) as node:
+    async with open_node(settings, operator, instrument=instrument) as node:
         loop = asyncio.get_running_loop()
         signalled = 0
 
@@ -66,8 +81,13 @@ async def run_node(settings: Settings, operator: Address) -> None:
 
 
 @asynccontextmanager
-async def open_node(settings: Settings, operator: Address) -> AsyncIterator[Node]:
+async def open_node(
+    settings: Settings, operator: Address, *, instrument: Instrument = _bare
+) -> AsyncIterator[Node]:
     """A node with everything it needs opened, and closed again.
+
+    Args:
+        instrument: what each adapter goes through before the services get it.
 
     Raises:
         ConfigurationError: keys, deployment, provider or operator are not as they must be.
@@ -102,14 +122,19 @@ async def open_node(settings: Settings, operator: Address) -> AsyncIterator[Node
                     deployment.chain_id, deployment.oracle, operator, reader.genesis_hash
                 )
             )
-            registry = RegistryBinding(
-                rpc, deployment.registry, deployed_block=deployment.deployed_block
+            registry = instrument(
+                "registry",
+                RegistryBinding(rpc, deployment.registry, deployed_block=deployment.deployed_block),
             )
-            contract = OracleBinding(rpc, deployment.oracle)
-            gateway = Gateway(rpc)
-            jobs = storage.jobs
+            staking = instrument("staking", staking)
+            engine_in_use = instrument("engine", engine)
+            key = instrument("signer", key)
+            contract = instrument("contract", OracleBinding(rpc, deployment.oracle))
+            gateway = instrument("gateway", Gateway(rpc))
+            jobs = instrument("jobs", storage.jobs)
+            transactions = instrument("transactions", storage.transactions)
             watch = Watch(
-                reader,
+                instrument("reader", reader),
                 jobs,
                 operator,
                 WatchPolicy(
@@ -120,7 +145,7 @@ async def open_node(settings: Settings, operator: Address) -> AsyncIterator[Node
             )
             transact = Transact(
                 jobs,
-                storage.transactions,
+                transactions,
                 gateway,
                 key,
                 clock,
@@ -143,7 +168,7 @@ async def open_node(settings: Settings, operator: Address) -> AsyncIterator[Node
             )
             admit = Admit(jobs, registry, staking, gateway, store, operator, policy)
             accept = Accept(jobs, contract, gateway, transact, key, clock, domain, operator)
-            infer = Infer(jobs, registry, engine, key, clock, domain, operator)
+            infer = Infer(jobs, registry, engine_in_use, key, clock, domain, operator)
             answer = Answer(
                 jobs,
                 contract,
@@ -178,7 +203,7 @@ async def open_node(settings: Settings, operator: Address) -> AsyncIterator[Node
             ]
             duties = [
                 Duty("settle", settings.settle_seconds),
-                Duty("follow", min(_FOLLOW_SECONDS, settings.poll_seconds)),
+                Duty("follow", max(_FOLLOW_SECONDS, settings.poll_seconds)),
             ]
             _log.info(
                 "node",

@@ -64,12 +64,12 @@ def position_of(log: RawLog) -> Position:
 
 
 def _created(at: Position, indexed: Values, rest: Values) -> ChainEvent:
-    sequence, terms, request_input = rest
-    return events.RequestSeen(at, indexed[0], sequence, Request(*terms), request_input)
+    terms, request_input = rest
+    return events.RequestSeen(at, indexed[0], Request(*terms), request_input)
 
 
 def _accepted(at: Position, indexed: Values, rest: Values) -> ChainEvent:
-    return events.RequestAccepted(at, *indexed)
+    return events.RequestAccepted(at, *indexed, *rest)
 
 
 def _answered(at: Position, indexed: Values, rest: Values) -> ChainEvent:

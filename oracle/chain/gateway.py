@@ -7,14 +7,16 @@ saved the attempt first.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from oracle.chain.binding import call
 from oracle.chain.revert import revert_of
 from oracle.chain.rpc import Rpc, RpcRefusal
-from oracle.chain.wire import quantity, to_bytes, to_hex, to_int
+from oracle.chain.wire import RawLog, quantity, to_address, to_bytes, to_hex, to_int
 from oracle.core.transaction import Attempt, Call, Fees, Mined, SendOutcome
 from oracle.core.types import Address
 from oracle.errors import ChainUnreachable
@@ -32,6 +34,15 @@ _REFUSED = re.compile(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A mined transaction: where and how, its raw logs, and the contract it created, if any."""
+
+    mined: Mined
+    logs: tuple[RawLog, ...]
+    created: Address | None
+
+
 class Gateway:
     """Sends through one endpoint and asks it."""
 
@@ -42,25 +53,27 @@ class Gateway:
         return (await self._rpc.latest()).timestamp
 
     async def balance(self, account: Address) -> int:
-        return to_int(await self._rpc.request("eth_getBalance", [account, "latest"]))
+        return await self._rpc.request_as(to_int, "eth_getBalance", [account, "latest"])
 
     async def next_nonce(self, sender: Address, *, pending: bool) -> int:
         tag = "pending" if pending else "latest"
-        return to_int(await self._rpc.request("eth_getTransactionCount", [sender, tag]))
+        return await self._rpc.request_as(to_int, "eth_getTransactionCount", [sender, tag])
 
     async def fees(self) -> Fees:
         """Twice the base fee of the latest block, plus what the node suggests as a priority fee.
 
         Twice, so that an attempt outlives six full blocks in a row.
         """
-        head = await self._rpc.request("eth_getBlockByNumber", ["latest", False])
-        base_fee = to_int(head.get("baseFeePerGas", "0x0")) if head else 0
-        priority = max(1, await self._priority_fee())
+        base_fee, suggested = await asyncio.gather(
+            self._rpc.request_as(_base_fee, "eth_getBlockByNumber", ["latest", False]),
+            self._priority_fee(),
+        )
+        priority = max(1, suggested)
         return Fees(max_fee=2 * base_fee + priority, max_priority_fee=priority)
 
     async def _priority_fee(self) -> int:
         try:
-            return to_int(await self._rpc.request("eth_maxPriorityFeePerGas"))
+            return await self._rpc.request_as(to_int, "eth_maxPriorityFeePerGas")
         except RpcRefusal:
             return FALLBACK_PRIORITY_FEE_WEI
 
@@ -77,7 +90,7 @@ class Gateway:
         if value:
             message["value"] = quantity(value)
         try:
-            return to_int(await self._rpc.request("eth_estimateGas", [message]))
+            return await self._rpc.request_as(to_int, "eth_estimateGas", [message])
         except RpcRefusal as refusal:
             reverted = revert_of(refusal)
             if reverted is None:
@@ -126,19 +139,17 @@ class Gateway:
     async def mined(self, attempt_hash: bytes) -> Mined | None:
         """How a transaction was mined on the canonical chain, or None where it is not."""
         receipt = await self.receipt(attempt_hash)
-        return None if receipt is None else mined_of(receipt)
+        return None if receipt is None else receipt.mined
 
-    async def receipt(self, transaction_hash: bytes) -> Mapping[str, Any] | None:
+    async def receipt(self, transaction_hash: bytes) -> Receipt | None:
         """The node's receipt, if its block is canonical."""
-        receipt: Mapping[str, Any] | None = await self._rpc.request(
-            "eth_getTransactionReceipt", [to_hex(transaction_hash)]
+        receipt = await self._rpc.request_as(
+            _receipt_or_none, "eth_getTransactionReceipt", [to_hex(transaction_hash)]
         )
-        if receipt is None or receipt.get("blockHash") is None:
+        if receipt is None:
             return None
-        block = await self._rpc.block(to_int(receipt["blockNumber"]))
-        if block is None or block.hash != to_bytes(receipt["blockHash"]):
-            return None
-        return receipt
+        block = await self._rpc.block(receipt.mined.block_number)
+        return receipt if block and block.hash == receipt.mined.block_hash else None
 
     async def replay(self, sender: Address, call: Call, *, block: int) -> None:
         """Repeats a mined call with its own gas limit. Raises ContractReverted where it reverts."""
@@ -156,13 +167,22 @@ class Gateway:
                 raise reverted from refusal
 
 
-def mined_of(receipt: Mapping[str, Any]) -> Mined:
-    """What a receipt says about where and how."""
-    return Mined(
-        attempt_hash=to_bytes(receipt["transactionHash"]),
-        block_number=to_int(receipt["blockNumber"]),
-        block_hash=to_bytes(receipt["blockHash"]),
-        succeeded=to_int(receipt["status"]) == 1,
-        gas_used=to_int(receipt["gasUsed"]),
-        gas_price=to_int(receipt["effectiveGasPrice"]),
+def _base_fee(head: Mapping[str, Any]) -> int:
+    """Zero on a chain without base fees."""
+    return to_int(head.get("baseFeePerGas", "0x0"))
+
+
+def _receipt_or_none(raw: Mapping[str, Any] | None) -> Receipt | None:
+    """Some nodes answer with a receipt of nulls while a transaction is pending."""
+    if raw is None or raw.get("blockHash") is None:
+        return None
+    created = raw.get("contractAddress")
+    mined = Mined(
+        attempt_hash=to_bytes(raw["transactionHash"]),
+        block_number=to_int(raw["blockNumber"]),
+        block_hash=to_bytes(raw["blockHash"]),
+        succeeded=to_int(raw["status"]) == 1,
+        gas_used=to_int(raw["gasUsed"]),
+        gas_price=to_int(raw["effectiveGasPrice"]),
     )
+    return Receipt(mined, tuple(raw["logs"]), to_address(to_bytes(created)) if created else None)

@@ -1,7 +1,7 @@
 """Logs of a block range from a node that may refuse to give them all at once.
 
 Responsible for the size of a request: halved when the node finds it too large, doubled again when
-it does not. Knows nothing of what a log means, nor of forks.
+it has not for a while. Knows nothing of what a log means, nor of forks.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from oracle.core.types import Address
 from oracle.errors import ChainUnreachable
 
 LARGEST_SPAN: Final = 2_000
+SUCCESSES_TO_GROW: Final = 8
 
 _TOO_LARGE = re.compile(
     r"range|too (large|many|big|wide)|more than|limit|exceed|response size|timed? ?out|maximum",
@@ -35,6 +36,7 @@ class LogScanner:
     def __init__(self, rpc: Rpc, address: Address, *, largest_span: int = LARGEST_SPAN) -> None:
         self.span = largest_span
         self._largest_span = largest_span
+        self._successes = 0
         self._rpc = rpc
         self._address = address
 
@@ -56,10 +58,17 @@ class LogScanner:
                 if start == end or not _is_too_large(refusal):
                     raise
                 self.span = max(1, (end - start + 1) // 2)
+                self._successes = 0
                 continue
             start = end + 1
-            self.span = min(self.span * 2, self._largest_span)
+            self._grow()
         return found
+
+    def _grow(self) -> None:
+        """Doubles the span after some successes; at once, every second request would be refused."""
+        self._successes += 1
+        if self._successes % SUCCESSES_TO_GROW == 0:
+            self.span = min(self.span * 2, self._largest_span)
 
     async def _request(self, first: int, last: int, topics: Sequence[str | None]) -> list[RawLog]:
         criteria: Mapping[str, Any] = {

@@ -164,11 +164,6 @@ class OracleBinding(Binding):
         balance, nonce = await self.view("accounts", owner)
         return Account(balance, nonce)
 
-    async def request_count(self) -> int:
-        """How many requests were ever made: the highest sequence in `RequestCreated`."""
-        count: int = await self.view("requestCount")
-        return count
-
     async def minimum_bond(self, model_id: bytes, fee: int) -> int:
         bond: int = await self.view("minimumBond", model_id, fee)
         return bond

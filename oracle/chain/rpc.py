@@ -9,8 +9,8 @@ nothing of contracts.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from typing import Any, Final, cast
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -18,12 +18,14 @@ from web3 import AsyncHTTPProvider, AsyncWeb3
 from web3.exceptions import Web3Exception
 from web3.types import RPCEndpoint
 
-from oracle.chain.wire import block_tag, to_block, to_bytes, to_hex, to_int
+from oracle.chain.wire import block_tag, to_block_or_none, to_bytes, to_hex, to_int
 from oracle.core.event import BlockRef
 from oracle.core.types import Address
 from oracle.errors import ChainUnreachable, ConfigurationError, WrongChain
 
 DEFAULT_TIMEOUT_SECONDS: Final = 10.0
+
+T = TypeVar("T")
 
 # web3 logs endpoints in full, even at INFO.
 logging.getLogger("web3").setLevel(logging.WARNING)
@@ -135,7 +137,7 @@ class Rpc:
 
     async def verify_chain(self, expected: int | None = None) -> int:
         """Asks for the chain id again. Raises WrongChain where it is not `expected`."""
-        actual = to_int(await self.request("eth_chainId"))
+        actual = await self.request_as(to_int, "eth_chainId")
         if expected is not None and actual != expected:
             raise WrongChain(
                 f"{self.endpoint} serves chain {actual}, not chain {expected}",
@@ -176,6 +178,19 @@ class Rpc:
             raise ChainUnreachable(f"{self.endpoint} answered {method} without a result")
         return response["result"]
 
+    async def request_as(
+        self, read: Callable[[Any], T], method: str, parameters: Sequence[object] = ()
+    ) -> T:
+        """As `request`, with the result read by one of `wire`'s functions."""
+        result = await self.request(method, parameters)
+        try:
+            return read(result)
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            raise ChainUnreachable(
+                f"{self.endpoint} answered {method} with something else: {error!r}",
+                hint="use another endpoint; this one is faulty",
+            ) from error
+
     async def _exchange(
         self, method: str, parameters: Sequence[object]
     ) -> tuple[Any, str | int | None]:
@@ -211,8 +226,9 @@ class Rpc:
 
     async def block(self, block: int | str) -> BlockRef | None:
         """The canonical block at a height or under a name ("latest"), or None."""
-        raw = await self.request("eth_getBlockByNumber", [block_tag(block), False])
-        return None if raw is None else to_block(raw)
+        return await self.request_as(
+            to_block_or_none, "eth_getBlockByNumber", [block_tag(block), False]
+        )
 
     async def latest(self) -> BlockRef:
         """The head."""
@@ -223,7 +239,7 @@ class Rpc:
 
     async def code(self, account: Address) -> bytes:
         """A contract's runtime code; empty where there is none."""
-        return to_bytes(cast(str, await self.request("eth_getCode", [account, "latest"])))
+        return await self.request_as(to_bytes, "eth_getCode", [account, "latest"])
 
     async def call(
         self,
@@ -237,7 +253,7 @@ class Rpc:
         message = {"to": to, "data": to_hex(calldata)}
         if sender is not None:
             message["from"] = sender
-        return to_bytes(cast(str, await self.request("eth_call", [message, block_tag(block)])))
+        return await self.request_as(to_bytes, "eth_call", [message, block_tag(block)])
 
 
 _DROPPED: Final = "the connection was dropped"

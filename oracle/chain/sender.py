@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
-
-from eth_utils.address import to_checksum_address
+from typing import Final, TypeAlias
 
 from oracle.chain.codec import decode_logs
-from oracle.chain.gateway import Gateway, mined_of
+from oracle.chain.gateway import Gateway, Receipt
 from oracle.chain.keystore import LocalSigner
 from oracle.chain.rpc import Rpc
 from oracle.chain.wire import RawLog
@@ -133,12 +131,7 @@ class TransactionSender:
         while True:
             receipt = await self._receipt(transaction_hash, give_up_at)
             if receipt is not None:
-                created = receipt.get("contractAddress")
-                return Sent(
-                    mined_of(receipt),
-                    tuple(receipt["logs"]),
-                    Address(to_checksum_address(created)) if created else None,
-                )
+                return Sent(receipt.mined, receipt.logs, receipt.created)
             if time.monotonic() > give_up_at:
                 raise ChainUnreachable(
                     f"transaction 0x{transaction_hash.hex()} was not mined within "
@@ -148,9 +141,7 @@ class TransactionSender:
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
 
-    async def _receipt(
-        self, transaction_hash: bytes, give_up_at: float
-    ) -> Mapping[str, Any] | None:
+    async def _receipt(self, transaction_hash: bytes, give_up_at: float) -> Receipt | None:
         """The receipt, or None; an endpoint that is away for a moment is waited for."""
         try:
             return await self.gateway.receipt(transaction_hash)

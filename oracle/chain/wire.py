@@ -33,6 +33,8 @@ def to_int(text: str) -> int:
 
 
 def to_bytes(text: str) -> bytes:
+    if not text.startswith("0x"):
+        raise ValueError(f"{text[:20]!r} is not hex")
     return bytes.fromhex(text[2:])
 
 
@@ -49,6 +51,11 @@ def to_block(raw: Mapping[str, Any]) -> BlockRef:
         hash=to_bytes(raw["hash"]),
         timestamp=to_int(raw["timestamp"]),
     )
+
+
+def to_block_or_none(raw: Mapping[str, Any] | None) -> BlockRef | None:
+    """Nodes answer null for a block that is not there."""
+    return None if raw is None else to_block(raw)
 
 
 def block_tag(block: int | str) -> str:

@@ -11,11 +11,11 @@ from typing import Annotated
 import typer
 
 from oracle.bootstrap.devnet import keep_time, start_devnet
+from oracle.bootstrap.worker import Worker
 from oracle.cli.command import verb
 from oracle.cli.context import Json, output, settings
 from oracle.demo.scenario import play, prepare, until
 from oracle.demo.tally import tally
-from oracle.demo.worker import Worker
 from oracle.devnet.anvil import AnvilOptions
 from oracle.devnet.state import DevnetState
 from oracle.errors import ConfigurationError, OracleError

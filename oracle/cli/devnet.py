@@ -80,7 +80,6 @@ async def status(as_json: Json = False) -> None:
                 "rpc_url": state.url,
                 "process": state.pid,
                 "block": head.number,
-                "requests": await opened.oracle.request_count(),
                 "opg_in_oracle": format_opg(escrowed),
                 "opg_in_staking": format_opg(locked),
                 "log": state.log_file,

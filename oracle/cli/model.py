@@ -42,7 +42,9 @@ async def add(
                 Contracts.at(client.rpc, client.deployment),
                 name=name or file.stem,
                 uri=uri,
-                challenge_window=window or client.deployment.parameters.default_window,
+                challenge_window=(
+                    client.deployment.parameters.default_window if window is None else window
+                ),
                 min_bond=opg(min_bond),
             )
     out.result(

@@ -16,8 +16,8 @@ from rich.table import Table
 
 from oracle.errors import OracleError
 
-_out = Console(highlight=False, soft_wrap=True)
-_err = Console(stderr=True, highlight=False, soft_wrap=True)
+_out = Console(highlight=False, emoji=False, soft_wrap=True)
+_err = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 
 
 class Output:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import zlib
 from pathlib import Path
 from typing import Annotated, Any
+from zipfile import BadZipFile
 
 import numpy as np
 import typer
@@ -141,16 +143,22 @@ def read_inputs(path: Path) -> Inputs:
     """
     try:
         match path.suffix:
-            case ".npy":
-                return [np.load(path, allow_pickle=False)]
-            case ".npz":
-                with np.load(path, allow_pickle=False) as arrays:
-                    return dict(arrays)
+            case ".npy" | ".npz":
+                return _read_arrays(path)
             case ".json":
                 document = json.loads(path.read_text())
                 return document if isinstance(document, dict) else [document]
     except FileNotFoundError:
         raise InputError(f"there is no file {path}") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError, BadZipFile, zlib.error) as error:
         raise InputError(f"cannot read {path}: {error}") from None
     raise InputError(f"{path} is neither .npy, .npz nor .json")
+
+
+def _read_arrays(path: Path) -> Inputs:
+    """What a file of NumPy's holds, whatever its name says: one array, or arrays by name."""
+    loaded = np.load(path, allow_pickle=False)
+    if isinstance(loaded, np.ndarray):
+        return [loaded]
+    with loaded as arrays:
+        return dict(arrays)

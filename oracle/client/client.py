@@ -34,7 +34,7 @@ from oracle.core.model import Model
 from oracle.core.receipt import Receipt
 from oracle.core.request import Request, RequestState, minimum_bond
 from oracle.core.tensor import decode_outputs, encode_inputs, input_batch
-from oracle.core.types import ZERO_ADDRESS, Address, format_opg
+from oracle.core.types import ZERO_ADDRESS, Address, bytes32, format_opg
 from oracle.errors import ConfigurationError, InputError, NoAnswer, NotFound, SignatureError
 from oracle.ports import OnChainRequest
 
@@ -67,6 +67,7 @@ class OracleClient:
         )
         self.token = TokenBinding(rpc, deployment.token)
         self._sender = TransactionSender(rpc, signer) if signer else None
+        self._allowance = asyncio.Lock()
 
     @property
     def sender(self) -> TransactionSender:
@@ -90,7 +91,7 @@ class OracleClient:
         if isinstance(reference, bytes):
             return await self.registry.model(reference)
         if reference.startswith("0x") and len(reference) == 66:
-            return await self.registry.model(bytes.fromhex(reference[2:]))
+            return await self.registry.model(bytes32(reference, what="model id"))
         named = [m for m in await self.registry.models() if m.name == reference and m.live]
         if not named:
             raise NotFound(f"no live model is named {reference!r}", hint="see `oracle model list`")
@@ -171,10 +172,10 @@ class OracleClient:
         account = await self.oracle.account(self.sender.address)
         if account.balance >= params.fee:
             calldata = self.oracle.request_data(params, data)
+            sent = await self.sender.send(self.oracle.address, calldata)
         else:
-            await self._allow(params.fee)
             calldata = self.oracle.request_with_pull_data(params, data)
-        sent = await self.sender.send(self.oracle.address, calldata)
+            sent = await self._send_paid(params.fee, calldata)
         seen = next(event for event in sent.events if isinstance(event, RequestSeen))
         return Requested(
             id=seen.request_id,
@@ -222,6 +223,12 @@ class OracleClient:
             return bond
         return max(minimum_bond(model.terms.min_bond, fee), value_at_risk)
 
+    async def _send_paid(self, amount: int, calldata: bytes) -> Sent:
+        """Allows the oracle to pull an amount, and has it pulled before another is allowed."""
+        async with self._allowance:
+            await self._allow(amount)
+            return await self.sender.send(self.oracle.address, calldata)
+
     async def _allow(self, amount: int) -> None:
         allowance = await self.token.allowance(self.sender.address, self.oracle.address)
         if allowance < amount:
@@ -233,10 +240,7 @@ class OracleClient:
 
     async def deposit(self, amount: int) -> Sent:
         """Moves base units from the key's tokens to its account at the oracle."""
-        await self._allow(amount)
-        return await self.sender.send(
-            self.oracle.address, self.oracle.deposit_data(self.sender.address, amount)
-        )
+        return await self._send_paid(amount, self.oracle.deposit_data(self.sender.address, amount))
 
     async def withdraw(self, amount: int) -> Sent:
         """Moves base units from the key's account at the oracle to its tokens."""

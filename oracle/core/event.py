@@ -40,16 +40,18 @@ class ChainEvent:
 
 @dataclass(frozen=True, slots=True)
 class RequestSeen(ChainEvent):
-    """`RequestCreated`: the terms and the input bytes. `sequence` counts all requests from 1."""
+    """`RequestCreated`: the terms and the input bytes."""
 
-    sequence: int
     request: Request
     input: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class RequestAccepted(ChainEvent):
+    """`sequence` counts the requests that ever bound the operator, from 1: a gap is a lost log."""
+
     operator: Address
+    sequence: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,7 +109,10 @@ TRANSITIONS: Mapping[tuple[JobState, Trigger], JobState] = {
     (S.ANSWERED, T.SETTLE_SENT): S.SETTLING,
     (S.SETTLING, T.SETTLE_FAILED): S.ANSWERED,
     # The same step again, later.
-    **{(s, T.POSTPONE): s for s in (S.SEEN, S.ADMITTED, S.ACCEPTED, S.COMPUTED, S.ANSWERED)},
+    **{
+        (s, T.POSTPONE): s
+        for s in (S.SEEN, S.ADMITTED, S.ACCEPTED, S.COMPUTED, S.ANSWERED, S.SETTLING)
+    },
     # Our own standing offer may accept a request in its very block, before we have judged it.
     **{(s, T.ACCEPTED_BY_US): S.ACCEPTED for s in (S.ADMITTED, S.ACCEPTING, S.SEEN, S.DECLINED)},
     **{(s, T.ACCEPTED_BY_OTHER): S.LOST for s in (S.SEEN, S.ADMITTED, S.ACCEPTING)},
@@ -150,7 +153,6 @@ class Job:
 
     Attributes:
         request_id: 32 bytes, the key.
-        sequence: the request's position among all requests of the oracle, from 1.
         request, input: the terms and the input bytes, as logged.
         block_number, block_hash, log_index: where the request was mined (its anchor).
         state, reason: where it stands, and why if it ended without an answer.
@@ -167,7 +169,6 @@ class Job:
     """
 
     request_id: bytes
-    sequence: int
     request: Request
     input: bytes
     block_number: int

@@ -148,8 +148,13 @@ class Anvil:
         atexit.unregister(self.kill)
 
     def suspend(self) -> None:
-        """Makes it hang: it keeps connections and answers nothing."""
+        """Makes it hang: it keeps connections and answers nothing. It hangs when this returns."""
         _signal_group(self.pid, signal.SIGSTOP)
+        while psutil.Process(self.pid).status() not in (
+            psutil.STATUS_STOPPED,
+            psutil.STATUS_ZOMBIE,
+        ):
+            time.sleep(0.001)
 
     def resume(self) -> None:
         _signal_group(self.pid, signal.SIGCONT)

@@ -86,7 +86,10 @@ async def fund(
     opg: int = 0,
     wei: int = 0,
 ) -> None:
-    """Tops an account up, so that it has at least so many base units of OPG and so much wei."""
+    """Tops an account up, so that it has at least so many base units of OPG and so much wei.
+
+    What it has bonded or deposited elsewhere does not count.
+    """
     opg_missing = opg - await contracts.token.balance_of(account) if opg else 0
     if opg_missing > 0:
         await treasurer.send(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from oracle.core.job import Job, JobState, Trigger
 from oracle.core.tensor import decode_inputs
 from oracle.core.types import Address
-from oracle.errors import NotFound, TensorError
+from oracle.errors import NotFound, SchemaError, TensorError
 from oracle.ports import (
     JobMove,
     JobStore,
@@ -69,8 +69,8 @@ class Admit:
     async def _unservable(self, job: Job) -> str | None:
         try:
             model = await self._registry.model(job.request.model_id)
-        except NotFound as error:
-            return error.message
+        except (NotFound, SchemaError) as error:
+            return f"the model cannot be used: {error.message}"
         if not self._models.has(model.terms.program_root):
             return f"the file of model {model.name} is not in this node's store"
         try:

@@ -26,6 +26,8 @@ from oracle.ports import (
 from oracle.service import journal
 from oracle.service.post import Post, within_callback_budget
 
+_SLOWEST_RETRY_SECONDS = 30.0
+
 
 class Answer:
     def __init__(
@@ -40,7 +42,6 @@ class Answer:
         operator: Address,
         *,
         batch: int = 100,
-        attempts: int = 4,
     ) -> None:
         self._jobs = jobs
         self._contract = contract
@@ -51,7 +52,6 @@ class Answer:
         self._domain = domain
         self._operator = operator
         self._batch = batch
-        self._attempts = attempts
 
     async def cycle(self) -> bool:
         """Posts one transaction's worth of answers. True where there was something to post."""
@@ -87,14 +87,16 @@ class Answer:
         return self._contract.answer_batch_data(items, self._operator, signature)
 
     def _setback(self, job: Job, reason: str) -> JobMove:
-        """Try again later, since a log may be on its way that explains it; at last, give up."""
+        """Try again later: a log may be on its way that explains it, and silence costs the bond.
+
+        Only the deadline ends it; a try is a simulation, which costs nothing.
+        """
         tried = job.attempts + 1
-        if tried >= self._attempts:
-            return _refusal(job, reason)
+        wait = min(_SLOWEST_RETRY_SECONDS, 2.0 ** min(tried, 10))
         return JobMove(
             job.request_id,
             Trigger.POSTPONE,
-            {"attempts": tried, "not_before": self._clock.now() + 2.0**tried, "reason": reason},
+            {"attempts": tried, "not_before": self._clock.now() + wait, "reason": reason},
         )
 
 

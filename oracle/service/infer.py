@@ -19,7 +19,15 @@ from oracle.core.receipt import Answer
 from oracle.core.tensor import decode_inputs, encode_outputs
 from oracle.core.typed_data import Domain
 from oracle.core.types import Address
-from oracle.errors import OracleError, TensorError, UnusableOutput
+from oracle.errors import (
+    ModelFileError,
+    NotFound,
+    OracleError,
+    SchemaError,
+    SignedTwice,
+    TensorError,
+    UnusableOutput,
+)
 from oracle.ports import (
     Clock,
     InferenceEngine,
@@ -38,6 +46,8 @@ UNANSWERABLE = b""
 """The result that says: the model gives no output for this input."""
 
 SIGNATURE_KIND = "answer"
+
+_SLOWEST_RETRY_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +103,7 @@ class Infer:
             else:
                 by_model[job.request.model_id].append(job)
         for model_id, group in by_model.items():
-            model = await self._registry.model(model_id)
-            for done in await self._run(model, group):
+            for done in await self._run(model_id, group):
                 if isinstance(done, Outcome):
                     outcomes.append(done)
                 else:
@@ -103,7 +112,14 @@ class Infer:
         journal.record(await self._jobs.move(moves))
         return True
 
-    async def _run(self, model: Model, jobs: Sequence[Job]) -> list[Outcome | JobMove]:
+    async def _run(self, model_id: bytes, jobs: Sequence[Job]) -> list[Outcome | JobMove]:
+        """Runs one model's jobs; a model that cannot be used fails its own jobs and no others."""
+        try:
+            return await self._run_model(await self._registry.model(model_id), jobs)
+        except (NotFound, SchemaError, ModelFileError) as error:
+            return [self._unusable(job, error) for job in jobs]
+
+    async def _run_model(self, model: Model, jobs: Sequence[Job]) -> list[Outcome | JobMove]:
         done: list[Outcome | JobMove] = []
         runnable: list[tuple[Job, Tensors]] = []
         for job in jobs:
@@ -124,19 +140,30 @@ class Infer:
                 done.append(Outcome(job, result, inference.session, inference.seconds, None))
         return done
 
+    def _unusable(self, job: Job, error: OracleError) -> JobMove:
+        """The model's file is missing or damaged: somebody may mend that before the deadline."""
+        _log.error("model unusable", request=short(job.request_id), error=error.message)
+        if self._clock.now() > job.request.deadline:
+            return JobMove(job.request_id, Trigger.COMPUTE_FAILED, {"reason": error.message})
+        return self._postponed(job, error)
+
     def _failed(self, job: Job, error: OracleError) -> Outcome | JobMove:
         if isinstance(error, UnusableOutput | TensorError):
             return _unanswerable(job, error.message)
         _log.error("inference failed", request=short(job.request_id), error=error.message)
-        tried = job.attempts + 1
-        if tried >= self._attempts:
+        if job.attempts + 1 >= self._attempts:
             return JobMove(job.request_id, Trigger.COMPUTE_FAILED, {"reason": error.message})
+        return self._postponed(job, error)
+
+    def _postponed(self, job: Job, error: OracleError) -> JobMove:
+        tried = job.attempts + 1
+        wait = min(_SLOWEST_RETRY_SECONDS, self._retry_seconds * 2.0 ** min(tried, 10))
         return JobMove(
             job.request_id,
             Trigger.POSTPONE,
             {
                 "attempts": tried,
-                "not_before": self._clock.now() + self._retry_seconds * 2**tried,
+                "not_before": self._clock.now() + wait,
                 "reason": error.message,
             },
         )
@@ -149,10 +176,16 @@ class Infer:
             for done in outcomes
         ]
         digests = [answer.digest(self._domain) for answer in answers]
-        await self._jobs.reserve_signatures(
-            SIGNATURE_KIND,
-            [(done.job.request_id, digest) for done, digest in zip(outcomes, digests, strict=True)],
-        )
+        try:
+            await self._jobs.reserve_signatures(
+                SIGNATURE_KIND,
+                [
+                    (done.job.request_id, digest)
+                    for done, digest in zip(outcomes, digests, strict=True)
+                ],
+            )
+        except SignedTwice as error:
+            return await self._sign_apart(outcomes, error)
         return [
             JobMove(
                 done.job.request_id,
@@ -170,6 +203,14 @@ class Infer:
             )
             for done, answer, digest in zip(outcomes, answers, digests, strict=True)
         ]
+
+    async def _sign_apart(self, outcomes: Sequence[Outcome], error: SignedTwice) -> list[JobMove]:
+        """One of these must not be signed: it fails alone."""
+        if len(outcomes) > 1:
+            return [move for done in outcomes for move in await self._sign([done])]
+        request_id = outcomes[0].job.request_id
+        _log.error("not signed", request=short(request_id), error=error.message)
+        return [JobMove(request_id, Trigger.COMPUTE_FAILED, {"reason": error.message})]
 
 
 def _unanswerable(job: Job, reason: str) -> Outcome:

@@ -6,6 +6,7 @@ one that is refused: both are handed in.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 
 from oracle.core.job import Job
@@ -50,7 +51,11 @@ class Post:
         to = self._contract.address
         data = calldata(jobs)
         try:
-            returned = await self._gateway.simulate(self._sender, to, data)
+            # Asked at once: nearly always the chain would take everything, and one wait is enough.
+            returned, gas = await asyncio.gather(
+                self._gateway.simulate(self._sender, to, data),
+                self._gateway.estimate_gas(self._sender, to, data),
+            )
             codes = self._contract.decode_codes(returned) if returned else (ItemCode.DONE,)
             refused = [
                 setback(job, ItemCode.NAMES[code])
@@ -63,7 +68,7 @@ class Post:
                 if not kept:
                     return
                 data = calldata(kept)
-            gas = await self._gateway.estimate_gas(self._sender, to, data)
+                gas = await self._gateway.estimate_gas(self._sender, to, data)
         except ContractReverted as error:
             journal.record(await self._jobs.move([setback(job, error.message) for job in jobs]))
             return

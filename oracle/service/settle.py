@@ -77,7 +77,7 @@ class Settle:
     def _later(self, job: Job, reason: str) -> JobMove:
         """Finality has no deadline: keep trying, ever more slowly."""
         tried = job.attempts + 1
-        wait = min(_SLOWEST_RETRY_SECONDS, 2.0**tried)
+        wait = min(_SLOWEST_RETRY_SECONDS, 2.0 ** min(tried, 10))
         return JobMove(
             job.request_id,
             Trigger.POSTPONE,

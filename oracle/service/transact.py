@@ -93,8 +93,8 @@ class Transact:
 
     async def room(self) -> int:
         """How many more transactions may be opened now."""
-        open_now = await self._transactions.open_transactions(self._signer.address)
-        return self._policy.max_in_flight - len(open_now)
+        open_now = await self._transactions.count_open(self._signer.address)
+        return self._policy.max_in_flight - open_now
 
     async def submit(self, purpose: Purpose, call: Call, request_ids: Sequence[bytes]) -> None:
         """Saves a transaction with its jobs' moves, then sends it.
@@ -105,10 +105,13 @@ class Transact:
         """
         async with self._nonce_lock:
             sender = self._signer.address
-            on_chain = await self._gateway.next_nonce(sender, pending=True)
-            highest = await self._transactions.highest_nonce(sender)
+            on_chain, highest, asked = await asyncio.gather(
+                self._gateway.next_nonce(sender, pending=True),
+                self._transactions.highest_nonce(sender),
+                self._gateway.fees(),
+            )
             nonce = on_chain if highest is None else max(on_chain, highest + 1)
-            fees = self._capped(await self._gateway.fees())
+            fees = self._capped(asked)
             call = replace(call, gas=call.gas * (100 + _GAS_HEADROOM_PERCENT) // 100)
             attempt = self._sign(nonce, call, fees)
             moves = [JobMove(request_id, SENT[purpose]) for request_id in request_ids]
@@ -183,14 +186,13 @@ class Transact:
             return []
         waiting, trigger = undone
         moves = []
-        for request_id in transaction.request_ids:
-            job = await self._jobs.job(request_id)
-            if job is not None and job.state is waiting:
+        for job in await self._jobs.jobs_of(transaction.request_ids):
+            if job.state is waiting:
                 patch: JobPatch = {
                     "attempts": job.attempts + 1,
                     "not_before": self._clock.now() + 1.0,
                 }
-                moves.append(JobMove(request_id, trigger, patch))
+                moves.append(JobMove(job.request_id, trigger, patch))
         return moves
 
     async def _press(self, transaction: Transaction) -> None:

@@ -106,13 +106,26 @@ class Watch:
         return canonical is not None and canonical.hash == block.hash
 
     async def _rewind(self) -> bool:
-        for block in await self._jobs.recent_blocks(self._policy.search_depth):
+        ancestor = await self._ancestor()
+        _log.warning("reorg", rewound_to=ancestor.number)
+        jobs = await self._jobs.rewind(ancestor)
+        journal.record(jobs)
+        self.cursor = ancestor
+        return bool(jobs)
+
+    async def _ancestor(self) -> BlockRef:
+        """The newest block that was read and is still there; before the first read, at last."""
+        read = await self._jobs.recent_blocks(self._policy.search_depth)
+        for block in read:
             if await self._is_canonical(block):
-                _log.warning("reorg", rewound_to=block.number)
-                jobs = await self._jobs.rewind(block)
-                journal.record(jobs)
-                self.cursor = block
-                return bool(jobs)
+                return block
+        genesis = await self._reader.block(0)
+        same_chain = genesis is not None and genesis.hash == self._reader.genesis_hash
+        if same_chain and len(read) < self._policy.search_depth:
+            # All that was ever read is gone, but it was little: a long range counts as one block.
+            before = await self._reader.block(max(0, self._policy.start_block - 1))
+            if before is not None:
+                return before
         raise WrongChain(
             "none of the blocks this database has read is on the chain any more",
             hint="a local chain that started anew needs a new data directory; on a public chain, "

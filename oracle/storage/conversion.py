@@ -30,7 +30,6 @@ def job_of_event(event: RequestSeen, now: float) -> Job:
     """The job that a request starts as."""
     return Job(
         request_id=event.request_id,
-        sequence=event.sequence,
         request=event.request,
         input=event.input,
         block_number=event.position.block_number,
@@ -79,7 +78,6 @@ def moving_columns(job: Job) -> Columns:
     ):
         raise StorageError(f"the answer for job 0x{job.request_id.hex()} is to another request")
     return {
-        "sequence": job.sequence,
         "block_number": job.block_number,
         "block_hash": job.block_hash,
         "log_index": job.log_index,
@@ -107,7 +105,6 @@ def job_of_row(row: RowMapping) -> Job:
     """The job that a row of `jobs` holds."""
     return Job(
         request_id=row["request_id"],
-        sequence=row["sequence"],
         request=Request(*(row[name] for name in _REQUEST_FIELDS)),
         input=row["input"],
         block_number=row["block_number"],

@@ -20,7 +20,7 @@ class HeartbeatFile:
 
     def write(self, heartbeat: Heartbeat) -> None:
         """Replaces the last heartbeat."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}")
         temporary.write_text(json.dumps(asdict(heartbeat), indent=2))
         temporary.replace(self._path)

@@ -113,14 +113,13 @@ def _moved(job: Job, move: JobMove, now: float) -> Job:
 def reanchored(job: Job, event: RequestSeen, now: float) -> Job:
     """The job at the place where its request is mined now; the same object if nothing changes."""
     position = event.position
-    place = (event.sequence, position.block_number, position.block_hash, position.log_index)
+    place = (position.block_number, position.block_hash, position.log_index)
     if job.state is JobState.ORPHANED:
         job = _forgetting_the_chain(job, advance(job.state, Trigger.RESEEN), now)
-    elif place == (job.sequence, job.block_number, job.block_hash, job.log_index):
+    elif place == (job.block_number, job.block_hash, job.log_index):
         return job
     return replace(
         job,
-        sequence=event.sequence,
         block_number=position.block_number,
         block_hash=position.block_hash,
         log_index=position.log_index,

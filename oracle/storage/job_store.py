@@ -150,11 +150,21 @@ class SqlJobStore:
 
         return await self._database.read(work)
 
+    async def jobs_of(self, request_ids: Sequence[bytes]) -> Sequence[Job]:
+        def work(connection: Connection) -> list[Job]:
+            found: list[Job] = []
+            for chunk in chunks(request_ids):
+                query = select(jobs).where(jobs.c.request_id.in_(chunk))
+                found += [job_of_row(row) for row in connection.execute(query).mappings()]
+            return found
+
+        return await self._database.read(work)
+
     async def jobs(
         self, states: Sequence[JobState], *, limit: int, due_at: float | None = None
     ) -> Sequence[Job]:
         # The inner query is answered by the index alone; only the rows it picks are read.
-        order = (jobs.c.deadline, jobs.c.sequence)
+        order = (jobs.c.deadline, jobs.c.request_id)
         picked = select(jobs.c.request_id).where(jobs.c.state.in_(states))
         if due_at is not None:
             picked = picked.where(jobs.c.not_before <= due_at)
@@ -168,7 +178,9 @@ class SqlJobStore:
 
     async def recent_jobs(self, limit: int) -> Sequence[Job]:
         """The latest requests, newest first."""
-        query = select(jobs).order_by(jobs.c.sequence.desc()).limit(limit)
+        query = select(jobs).order_by(
+            jobs.c.block_number.desc(), jobs.c.log_index.desc()
+        ).limit(limit)
 
         def work(connection: Connection) -> list[Job]:
             return [job_of_row(row) for row in connection.execute(query).mappings()]

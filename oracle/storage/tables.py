@@ -63,7 +63,6 @@ jobs = Table(
     "jobs",
     metadata,
     Column("request_id", BYTES32, primary_key=True),
-    Column("sequence", BigInteger, nullable=False),
     # The request's terms.
     Column("requester", ADDRESS, nullable=False),
     Column("nonce", NONCE, nullable=False),
@@ -104,8 +103,8 @@ jobs = Table(
     Column("result", LargeBinary),
     Column("input", LargeBinary, nullable=False),
     # Holds all that the queue is filtered and ordered by, so finding work reads no row.
-    Index("ix_jobs_queue", "state", "deadline", "sequence", "not_before", "request_id"),
-    Index("ix_jobs_sequence", "sequence"),
+    Index("ix_jobs_queue", "state", "deadline", "not_before", "request_id"),
+    Index("ix_jobs_place", "block_number", "log_index"),
     Index("ix_jobs_fee_earned", "fee_earned"),  # for the totals
 )
 

@@ -177,6 +177,17 @@ class SqlTransactionStore:
             )
         )
 
+    async def count_open(self, sender: Address) -> int:
+        query = select(func.count()).where(
+            transactions.c.sender == sender, transactions.c.state == TransactionState.OPEN
+        )
+
+        def work(connection: Connection) -> int:
+            count: int = connection.execute(query).scalar_one()
+            return count
+
+        return await self._database.read(work)
+
     async def transactions_for(self, request_id: bytes) -> Sequence[Transaction]:
         """Transactions that serve a request, oldest first."""
         serving = select(transaction_requests.c.transaction_id).where(

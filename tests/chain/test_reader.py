@@ -165,11 +165,14 @@ async def test_ranges_shrink_and_grow_again(scene: Scene) -> None:
         assert len(batch.events) == 4
 
         scanner = LogScanner(rpc, scene.contracts.oracle.address, largest_span=64)
+        proxy.calls.clear()
         await scanner.scan(first, head.number)
         assert scanner.span <= 6
+        assert proxy.calls["eth_getLogs"] < 2 * (head.number - first)
         proxy.heal()
-        await scanner.scan(0, head.number)
-        assert scanner.span > 6
+        for _ in range(20):
+            await scanner.scan(0, head.number)
+        assert scanner.span == 64
 
 
 async def test_one_block_too_large_is_an_error_and_so_is_a_rate_limit(scene: Scene) -> None:
@@ -184,8 +187,15 @@ async def test_one_block_too_large_is_an_error_and_so_is_a_rate_limit(scene: Sce
                     await reader.events(0, head.number)
                 assert proxy.calls["eth_getLogs"] <= most
                 proxy.heal()
+
+
+async def test_too_large_by_http_status(scene: Scene) -> None:
+    async with fault_proxy(scene.chain.url) as proxy:
+        rpc, reader = await through(proxy, scene)
+        async with rpc:
             proxy.on("eth_getLogs", faults.http_status(413), times=2)
-            await reader.events(0, head.number)
+            await reader.events(0, (await reader.head()).number)
+            assert proxy.calls["eth_getLogs"] > 3
 
 
 async def test_many_blocks_in_spans(scene: Scene) -> None:

@@ -71,7 +71,6 @@ def seen(
     request_id: bytes | None = None,
     log_index: int = 0,
     fork: int = 0,
-    sequence: int | None = None,
     input: bytes = b"input",
     **terms: Any,
 ) -> RequestSeen:
@@ -80,7 +79,6 @@ def seen(
     return RequestSeen(
         position=Position(number, log_index, block_hash(number, fork), b"\x99" * 32),
         request_id=request_id,
-        sequence=sequence if sequence is not None else int.from_bytes(request_id[-6:], "big"),
         request=request(**terms),
         input=input,
     )

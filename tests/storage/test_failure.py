@@ -44,7 +44,7 @@ async def test_a_process_killed_before_the_commit_leaves_the_old_state(
         assert child.stdout.readline() == "written\n"
         child.kill()
     assert await storage.jobs.jobs(list(JobState), limit=100) == sorted(
-        before, key=lambda job: job.sequence
+        before, key=lambda job: job.request_id
     )
     # The lock died with its holder.
     await storage.jobs.move([JobMove(event.request_id, Trigger.ADMIT) for event in events])

@@ -154,13 +154,12 @@ async def test_ingest_skips_what_is_unknown_or_illegal_and_keeps_the_rest(jobs: 
 
 
 async def test_ingest_anchors_a_request_again_where_it_is_now(jobs: JobStore) -> None:
-    event = seen(11, sequence=4)
+    event = seen(11)
     await jobs.ingest(block(12), [event], [JobMove(event.request_id, Trigger.ADMIT)])
-    again = seen(13, request_id=event.request_id, log_index=2, fork=1, sequence=5)
+    again = seen(13, request_id=event.request_id, log_index=2, fork=1)
     (job,) = await jobs.ingest(block(14, 1), [again], [])
     assert job.state is JobState.ADMITTED
     assert (job.block_number, job.block_hash, job.log_index) == (13, block(13, 1).hash, 2)
-    assert job.sequence == 5
 
 
 async def test_ingest_is_all_or_nothing(jobs: JobStore) -> None:
@@ -263,11 +262,11 @@ async def test_jobs_come_by_deadline_and_only_those_due(jobs: JobStore) -> None:
 
 
 async def test_recent_jobs_and_counts(storage: Storage) -> None:
-    events = [seen(11, sequence=sequence) for sequence in (3, 1, 2)]
+    events = [seen(11, log_index=index) for index in (3, 1, 2)]
     await storage.jobs.ingest(
         block(11), events, [JobMove(events[1].request_id, Trigger.DECLINE, JobPatch(reason="fee"))]
     )
-    assert [job.sequence for job in await storage.jobs.recent_jobs(2)] == [3, 2]
+    assert [job.log_index for job in await storage.jobs.recent_jobs(2)] == [3, 2]
     counts = await storage.jobs.count_by_state()
     assert (counts[JobState.SEEN], counts[JobState.DECLINED], counts[JobState.LOST]) == (2, 1, 0)
 

@@ -86,7 +86,6 @@ events = st.builds(
         transaction_hash=bytes32,
     ),
     request_id=st.builds(new_id),
-    sequence=signed_column(),
     request=requests,
     input=blob,
 )
@@ -140,7 +139,6 @@ async def test_a_job(
     (created,) = await storage.jobs.ingest(block(1), [event], [])
     expected = Job(
         request_id=event.request_id,
-        sequence=event.sequence,
         request=event.request,
         input=event.input,
         block_number=event.position.block_number,

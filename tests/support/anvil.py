@@ -14,7 +14,7 @@ from typing import Any
 
 from oracle.chain.rpc import Rpc
 from oracle.chain.sender import TransactionSender
-from oracle.chain.wire import quantity, to_bytes, to_hex
+from oracle.chain.wire import quantity, to_bytes, to_hex, to_int
 from oracle.core.event import BlockRef
 from oracle.core.types import Address
 from oracle.devnet.accounts import signer_of
@@ -83,8 +83,10 @@ class Chain:
         return str(await self.rpc.request("evm_snapshot"))
 
     async def revert(self, snapshot: str) -> None:
-        """Back to a snapshot, which is used up."""
+        """Back to a snapshot, which is used up. The next base fee, which anvil forgets, as well."""
         assert await self.rpc.request("evm_revert", [snapshot]) is True
+        head = await self.rpc.request("eth_getBlockByNumber", ["latest", False])
+        await self.base_fee(to_int(head["baseFeePerGas"]))
 
     async def reorg(self, depth: int, replaced: Sequence[tuple[bytes, int]] = ()) -> None:
         """Replaces the last `depth` blocks; raw transactions are put into them by offset."""

@@ -99,7 +99,7 @@ async def fault_proxy(target: str) -> AsyncIterator[FaultProxy]:
     proxy = FaultProxy(target)
     application = web.Application(client_max_size=64 * 2**20)
     application.router.add_post("/{path:.*}", proxy.serve)
-    runner = web.AppRunner(application, shutdown_timeout=0.1)
+    runner = web.AppRunner(application, shutdown_timeout=0.1, access_log=None)
     await runner.setup()
     try:
         site = web.TCPSite(runner, "127.0.0.1", 0)

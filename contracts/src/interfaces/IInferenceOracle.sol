@@ -46,16 +46,16 @@ interface IInferenceOracle {
         ResultMismatch
     }
 
-    /// @param sequence Position among all requests, from 1: a gap proves that logs were lost.
     event RequestCreated(
         bytes32 indexed requestId,
         address indexed operator,
         bytes32 indexed modelId,
-        uint64 sequence,
         InferenceRequest request,
         bytes input
     );
-    event RequestAccepted(bytes32 indexed requestId, address indexed operator);
+    /// @param sequence Position among all requests that ever bound the operator, from 1: a gap proves that its worker
+    ///        has not seen one.
+    event RequestAccepted(bytes32 indexed requestId, address indexed operator, uint32 sequence);
     /// @dev The hash of `result`, `traceRoot` and `operator` make the commitment that later calls bring back.
     event RequestAnswered(
         bytes32 indexed requestId, address indexed operator, bytes32 traceRoot, uint40 settleAt, bytes result
@@ -175,7 +175,6 @@ interface IInferenceOracle {
     // ---- views
 
     function accounts(address account) external view returns (uint96 balance, uint64 nonce);
-    function requestCount() external view returns (uint64);
     function stateOf(bytes32 requestId)
         external
         view

@@ -44,8 +44,6 @@ interface IOperatorStaking {
     event UnbondingStarted(address indexed operator, uint256 indexed index, uint96 amount, uint40 availableAt);
     event Withdrawn(address indexed operator, uint256 indexed index, address to, uint96 amount);
     event OfferSet(address indexed operator, bytes32 indexed modelId, Offer offer);
-    event Locked(address indexed operator, uint96 bond, uint32 sequence);
-    event Unlocked(address indexed operator, uint96 bond);
     /// @param amount What was taken: at most what was asked for and at most what was there.
     event Slashed(
         address indexed operator,
@@ -101,12 +99,14 @@ interface IOperatorStaking {
 
     /// @notice Locks a bond because the operator has signed an acceptance.
     /// @return signer The key that must have signed it.
-    function lock(address operator, uint96 bond_) external returns (address signer);
+    /// @return sequence How many requests have bound the operator, this one included.
+    function lock(address operator, uint96 bond_) external returns (address signer, uint32 sequence);
 
-    /// @notice Locks a bond where the operator's standing offer takes the request; false where it does not.
+    /// @notice Locks a bond where the operator's standing offer takes the request.
+    /// @return sequence As of `lock`; zero where the offer does not take it.
     function lockByOffer(address operator, bytes32 modelId, uint96 fee, uint96 bond_, uint256 timeLeft)
         external
-        returns (bool);
+        returns (uint32 sequence);
 
     /// @notice Marks `count` requests as answered.
     /// @return signer The key that must have signed the answers.

@@ -98,7 +98,6 @@ contract OracleInvariantTest is Test {
 
     function _checkAll() private view {
         assertEq(handler.violation(), "", "I7");
-        assertEq(system.oracle.requestCount(), handler.trackedCount(), "I9");
         assertGe(2 * handler.burned(), handler.taken(), "I8");
 
         uint256 balances;
@@ -162,7 +161,7 @@ contract OracleInvariantTest is Test {
 
     function _verbNames() private pure returns (string[] memory) {
         return vm.split(
-            "warp deposit withdraw request requestWithPull requestBySignature cancel accept answer answerBatch bond "
+            "warp edge deposit withdraw request requestWithPull requestBySignature cancel accept answer answerBatch bond "
             "unbond withdrawStake rotateSigner setPayout setOffer settle settleBatch expire markDefaulted retryNotice "
             "claim burn suspend resume voidAnswer slash refused",
             " "
@@ -170,7 +169,7 @@ contract OracleInvariantTest is Test {
     }
 
     function _verbs() private view returns (bytes4[] memory verbs) {
-        verbs = new bytes4[](38);
+        verbs = new bytes4[](40);
         verbs[0] = handler.warp.selector;
         verbs[1] = handler.deposit.selector;
         verbs[2] = handler.withdraw.selector;
@@ -197,6 +196,7 @@ contract OracleInvariantTest is Test {
         verbs[23] = handler.voidAnswer.selector;
         verbs[24] = handler.slash.selector;
         verbs[25] = handler.meddle.selector;
+        verbs[38] = verbs[39] = handler.edge.selector;
         // What the others live on comes up more often.
         for (uint256 i = 26; i < 29; ++i) {
             verbs[i] = handler.ask.selector;

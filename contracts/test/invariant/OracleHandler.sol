@@ -83,6 +83,24 @@ contract OracleHandler is Ledger {
         ++done["warp"];
     }
 
+    /// @notice Goes to the last second at which a live request may not move on yet, meddles with it there, and goes
+    ///         on to the first second at which it may, or stays.
+    function edge(uint256 seed) external observed {
+        for (uint256 i; i < tracked.length; ++i) {
+            Tracked storage request = tracked[(seed % tracked.length + i) % tracked.length];
+            if (!_isLive(request.state)) continue;
+            uint256 last = request.terms.deadline;
+            if (request.state == RequestState.Answered) last = request.settleAt - 1;
+            if (request.state == RequestState.RevealPending) last = system.oracle.disputeLimit(request.terms);
+            if (last < vm.getBlockTimestamp()) continue;
+            vm.warp(last);
+            _meddle(request);
+            if ((seed >> 128) % 2 == 0) vm.warp(last + 1);
+            ++done["edge"];
+            return;
+        }
+    }
+
     // ---- requesters
 
     function deposit(uint256 seed, uint256 word) external observed {
@@ -195,7 +213,9 @@ contract OracleHandler is Ledger {
         uint256 count;
         for (uint256 i; i < tracked.length && count < 4; ++i) {
             uint256 place = (seed % tracked.length + i) % tracked.length;
-            if (tracked[place].state == RequestState.Accepted && tracked[place].operator == operator) picked[count++] = place;
+            if (tracked[place].state == RequestState.Accepted && tracked[place].operator == operator) {
+                picked[count++] = place;
+            }
         }
         picked[count++] = (seed >> 128) % tracked.length;
 
@@ -235,6 +255,9 @@ contract OracleHandler is Ledger {
         uint96 free = system.staking.freeStake(operator);
         if (free == 0) return;
         uint96 amount = uint96(bound(word, 1, (seed >> 8) % 4 == 0 ? free : free / 16 + 1));
+        vm.prank(operator);
+        (bool succeeded,) = address(system.staking).call(abi.encodeCall(IOperatorStaking.unbond, (free + 1)));
+        _require(!succeeded, "unbonded what is locked");
         vm.prank(operator);
         system.staking.unbond(amount);
         ++done["unbond"];
@@ -407,57 +430,124 @@ contract OracleHandler is Ledger {
 
     // ---- what must not come through
 
-    /// @dev Any verb on any request, by a stranger, with a commitment that may be another request's and signatures
-    ///      that may be another operator's. Whatever comes through is judged by its transition.
-    function meddle(uint256 seed, uint256 verb) external observed {
-        if (tracked.length == 0) return;
-        Tracked storage request = tracked[seed % tracked.length];
+    /// @notice Makes the calls that the table forbids, on one request of each state there is.
+    function meddle(uint256 seed) external observed {
+        for (uint256 state = 1; state <= uint256(type(RequestState).max); ++state) {
+            uint256 i = _find(seed, RequestState(state));
+            if (i != NONE) _meddle(tracked[i]);
+        }
+    }
+
+    function _meddle(Tracked storage request) private {
+        if (request.state == RequestState.Requested) _meddleWithRequested(request);
+        else if (request.state == RequestState.Accepted) _meddleWithAccepted(request);
+        else if (request.state == RequestState.Answered) _meddleWithAnswered(request);
+        else if (request.state == RequestState.RevealPending) _meddleWithRevealPending(request);
+        else _meddleWithEnded(request);
+    }
+
+    function _meddleWithRequested(Tracked storage request) private {
         InferenceRequest memory terms = request.terms;
-        AnswerCommitment memory commitment = tracked[(seed >> 16) % tracked.length].commitment;
-        bytes memory call;
-        verb = verb % 10;
-        if (verb == 0) {
-            call = abi.encodeCall(IInferenceOracle.cancel, (terms));
-        } else if (verb == 1) {
-            call = abi.encodeCall(IInferenceOracle.expire, (terms));
-        } else if (verb == 2) {
-            call = abi.encodeCall(IInferenceOracle.markDefaulted, (terms, operators[(seed >> 24) % operators.length]));
-        } else if (verb == 3) {
-            call = abi.encodeCall(
-                IInferenceOracle.settle, (IInferenceOracle.SettleItem(terms, commitment, request.result))
-            );
-        } else if (verb == 4) {
-            call = abi.encodeCall(IInferenceOracle.voidAnswer, (terms, commitment, address(this)));
-        } else if (verb == 5) {
-            call = abi.encodeCall(IInferenceOracle.suspend, (terms, commitment));
-        } else if (verb == 6) {
-            call = abi.encodeCall(IInferenceOracle.resume, (terms, commitment, uint40(seed)));
-        } else if (verb == 7) {
-            call = abi.encodeCall(IInferenceOracle.retryNotice, (terms, commitment, request.result));
-        } else if (verb == 8) {
-            // Signed by the key of one operator in the name of another.
-            address operator = operators[(seed >> 24) % operators.length];
+        bool late = vm.getBlockTimestamp() > terms.deadline;
+        _refused(abi.encodeCall(IInferenceOracle.cancel, (terms)), "cancelled by a stranger");
+        if (!late) _refused(abi.encodeCall(IInferenceOracle.expire, (terms)), "expired early");
+        for (uint256 i; i < operators.length; ++i) {
+            address operator = operators[i];
             Accept memory acceptance = Accept(request.requestId, operator, type(uint40).max);
-            uint256 key = _signerKey(operators[(seed >> 24) % operators.length == 0 ? 1 : 0]);
-            call = abi.encodeCall(
-                IInferenceOracle.accept, (terms, acceptance, _sign(key, system.oracle.acceptDigest(acceptance)))
-            );
+            bytes32 digest = system.oracle.acceptDigest(acceptance);
+            bytes memory foreign = _sign(_signerKey(operators[(i + 1) % operators.length]), digest);
+            _refused(abi.encodeCall(IInferenceOracle.accept, (terms, acceptance, foreign)), "accepted by a stranger");
+            if (!late && (terms.operator == address(0) || terms.operator == operator)) continue;
+            bytes memory signature = _sign(_signerKey(operator), digest);
+            _refused(abi.encodeCall(IInferenceOracle.accept, (terms, acceptance, signature)), "accepted out of turn");
+        }
+    }
+
+    function _meddleWithAccepted(Tracked storage request) private {
+        InferenceRequest memory terms = request.terms;
+        address operator = request.operator;
+        IInferenceOracle.AnswerItem memory item = IInferenceOracle.AnswerItem(terms, "meddled", keccak256("trace"));
+        bytes32 digest = system.oracle.answerDigest(_answerOf(system, terms, operator, item.result, keccak256("trace")));
+        address other = operators[0] == operator ? operators[1] : operators[0];
+        bytes memory foreign = _sign(_signerKey(other), digest);
+        bytes memory signature = _sign(_signerKey(operator), digest);
+        _refused(abi.encodeCall(IInferenceOracle.answer, (item, operator, foreign)), "answered by a stranger");
+        _refused(abi.encodeCall(IInferenceOracle.answer, (item, other, foreign)), "answered by another operator");
+        vm.prank(terms.requester);
+        _refused(abi.encodeCall(IInferenceOracle.cancel, (terms)), "cancelled after acceptance");
+        _refused(abi.encodeCall(IInferenceOracle.markDefaulted, (terms, other)), "another operator defaulted");
+        if (vm.getBlockTimestamp() > terms.deadline) {
+            _refused(abi.encodeCall(IInferenceOracle.answer, (item, operator, signature)), "answered late");
         } else {
-            // Terms that differ by one field are another request.
-            terms.fee += 1;
-            call = abi.encodeCall(
-                IInferenceOracle.settle, (IInferenceOracle.SettleItem(terms, request.commitment, request.result))
-            );
+            _refused(abi.encodeCall(IInferenceOracle.markDefaulted, (terms, operator)), "defaulted early");
         }
-        RequestState state = request.state;
+    }
+
+    function _meddleWithAnswered(Tracked storage request) private {
+        InferenceRequest memory terms = request.terms;
+        AnswerCommitment memory commitment = request.commitment;
+        _refused(abi.encodeCall(IInferenceOracle.suspend, (terms, commitment)), "suspended by a stranger");
+        _refused(abi.encodeCall(IInferenceOracle.voidAnswer, (terms, commitment, operators[0])), "voided by a stranger");
+        if (vm.getBlockTimestamp() < request.settleAt) {
+            _refused(_settleCall(request, commitment), "settled early");
+        } else {
+            vm.prank(address(system.court));
+            _refused(abi.encodeCall(IInferenceOracle.voidAnswer, (terms, commitment, operators[0])), "voided late");
+            vm.prank(address(system.court));
+            _refused(abi.encodeCall(IInferenceOracle.suspend, (terms, commitment)), "suspended late");
+        }
+        commitment.traceRoot = keccak256("another trace");
+        _refused(_settleCall(request, commitment), "settled by another commitment");
+        vm.prank(address(system.court));
+        _refused(
+            abi.encodeCall(IInferenceOracle.voidAnswer, (terms, commitment, operators[0])),
+            "voided by another commitment"
+        );
+    }
+
+    function _meddleWithRevealPending(Tracked storage request) private {
+        InferenceRequest memory terms = request.terms;
+        AnswerCommitment memory commitment = request.commitment;
+        uint40 limit = uint40(system.oracle.disputeLimit(terms));
+        _refused(abi.encodeCall(IInferenceOracle.resume, (terms, commitment, limit)), "resumed by a stranger");
+        _refused(abi.encodeCall(IInferenceOracle.voidAnswer, (terms, commitment, operators[0])), "voided by a stranger");
+        if (vm.getBlockTimestamp() <= limit) _refused(_settleCall(request, commitment), "settled under dispute");
+        vm.startPrank(address(system.court));
+        _refused(
+            abi.encodeCall(IInferenceOracle.resume, (terms, commitment, request.settleAt - 1)), "settleAt went back"
+        );
+        _refused(abi.encodeCall(IInferenceOracle.resume, (terms, commitment, limit + 1)), "resumed beyond the limit");
+        vm.stopPrank();
+    }
+
+    function _meddleWithEnded(Tracked storage request) private {
+        InferenceRequest memory terms = request.terms;
+        AnswerCommitment memory commitment = request.commitment;
+        vm.prank(terms.requester);
+        _refused(abi.encodeCall(IInferenceOracle.cancel, (terms)), "cancelled after the end");
+        _refused(abi.encodeCall(IInferenceOracle.expire, (terms)), "expired after the end");
+        _refused(abi.encodeCall(IInferenceOracle.markDefaulted, (terms, request.operator)), "defaulted after the end");
+        _refused(_settleCall(request, commitment), "settled after the end");
+        vm.startPrank(address(system.court));
+        _refused(abi.encodeCall(IInferenceOracle.suspend, (terms, commitment)), "suspended after the end");
+        _refused(abi.encodeCall(IInferenceOracle.voidAnswer, (terms, commitment, operators[0])), "voided after the end");
+        vm.stopPrank();
+    }
+
+    function _refused(bytes memory call, string memory what) private {
         (bool succeeded,) = address(system.oracle).call(call);
-        bool forbidden = verb == 0 || (verb >= 4 && verb <= 6) || verb >= 8;
-        _require(!(succeeded && forbidden), "a stranger's call came through");
-        if (succeeded && verb == 2) {
-            // Nothing names the operator but the slot.
-            _require(state == RequestState.Accepted, "defaulted what was not accepted");
-        }
-        if (!succeeded) ++done["refused"];
+        _require(!succeeded, what);
+        ++done["refused"];
+    }
+
+    function _settleCall(Tracked storage request, AnswerCommitment memory commitment)
+        private
+        view
+        returns (bytes memory)
+    {
+        return abi.encodeCall(
+            IInferenceOracle.settle, (IInferenceOracle.SettleItem(request.terms, commitment, request.result))
+        );
     }
 
     // ---- the end

@@ -12,6 +12,7 @@ import {Answer, AnswerCommitment} from "../../src/types/Answer.sol";
 import {InferenceRequest, RequestParams} from "../../src/types/InferenceRequest.sol";
 import {ModelTerms, Tier} from "../../src/types/ModelTerms.sol";
 import {MockCourt} from "./MockCourt.sol";
+import {Shipped} from "../support/Shipped.sol";
 
 /// @notice What of an ERC-20 all tokens under test have, those without return values included.
 interface IBareToken {
@@ -44,10 +45,10 @@ abstract contract Deployment is Test {
     function _deploy(address token) internal returns (System memory system) {
         system.token = IBareToken(token);
         system.court = new MockCourt();
-        system.registry = new ModelRegistry(address(system.court), 1, MAX_WINDOW);
+        system.registry = Shipped.registry(address(system.court), 1, MAX_WINDOW);
         address oracle = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 1);
-        system.staking = new OperatorStaking(token, oracle, address(system.court), EXIT_DELAY, SIGNER_DELAY);
-        system.oracle = new InferenceOracle(
+        system.staking = Shipped.staking(token, oracle, address(system.court), EXIT_DELAY, SIGNER_DELAY);
+        system.oracle = Shipped.oracle(
             token,
             address(system.staking),
             address(system.registry),

@@ -14,6 +14,7 @@ import {Answer, AnswerCommitment} from "../../src/types/Answer.sol";
 import {InferenceRequest, RequestParams} from "../../src/types/InferenceRequest.sol";
 import {ModelTerms, Tier} from "../../src/types/ModelTerms.sol";
 import {DeliveryState, RequestState} from "../../src/types/RequestState.sol";
+import {Shipped} from "./Shipped.sol";
 
 /// @notice A deployment with one model, one bonded operator and one requester with money, and words for each verb.
 /// @dev Signers are `makeAddrAndKey`s; the court is a plain address that tests prank.
@@ -75,10 +76,10 @@ abstract contract OracleTest is Test {
 
     /// @dev Staking and the oracle name each other, so the oracle's address is computed before it exists.
     function _deploy(address token_) internal {
-        registry = new ModelRegistry(court, 10 minutes, MAX_WINDOW);
+        registry = Shipped.registry(court, 10 minutes, MAX_WINDOW);
         address predicted = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 1);
-        staking = new OperatorStaking(token_, predicted, court, EXIT_DELAY, SIGNER_DELAY);
-        oracle = new InferenceOracle(token_, address(staking), address(registry), court, MAX_TTL, MAX_WINDOW, ALLOWANCE);
+        staking = Shipped.staking(token_, predicted, court, EXIT_DELAY, SIGNER_DELAY);
+        oracle = Shipped.oracle(token_, address(staking), address(registry), court, MAX_TTL, MAX_WINDOW, ALLOWANCE);
         assertEq(address(oracle), predicted);
     }
 

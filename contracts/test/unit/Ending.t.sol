@@ -213,8 +213,8 @@ contract EndingTest is OracleTest {
         _expectSettle(terms, abi.encodeWithSelector(IInferenceOracle.NotFinalYet.selector, limit));
         vm.warp(limit);
         _settle(terms);
-        vm.prank(court);
         _expectWrongState(terms, RequestState.RevealPending, RequestState.Settled);
+        vm.prank(court);
         oracle.resume(terms, commitment, uint40(limit));
     }
 

@@ -16,10 +16,8 @@ contract GasTest is OracleTest {
 
     function setUp() public override {
         super.setUp();
-        input = new bytes(256);
-        for (uint256 i; i < input.length; ++i) {
-            input[i] = bytes1(uint8(1 + i % 255));
-        }
+        // One handwritten digit as the sample model takes it: 64 float32 of 0 to 16 (models/examples/seven.json).
+        input = _digit();
         consumer = new RecordingConsumer();
         token.transfer(requester, 100e18);
         vm.prank(requester);
@@ -177,5 +175,18 @@ contract GasTest is OracleTest {
             items[i] = _settleItem(_answered(params));
         }
         skip(WINDOW);
+    }
+
+    function _digit() private pure returns (bytes memory) {
+        return abi.encodePacked(
+            hex"0000000000000000000000400000704100007041000080400000000000000000",
+            hex"0000000000000000000030410000204100006041000010410000000000000000",
+            hex"00000000000000000000803f0000000000003041000010410000000000000000",
+            hex"0000000000000000000000000000404000007041000080400000000000000000",
+            hex"00000000000000000000803f0000804100008041000060410000c04000000000",
+            hex"00000000000000000000000000000041000050410000c0400000803f00000000",
+            hex"000000000000000000000000000010410000e040000000000000000000000000",
+            hex"00000000000000000000803f0000704100000040000000000000000000000000"
+        );
     }
 }

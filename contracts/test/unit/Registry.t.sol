@@ -6,9 +6,10 @@ import {Test} from "forge-std/Test.sol";
 import {IModelRegistry} from "../../src/interfaces/IModelRegistry.sol";
 import {ModelRegistry} from "../../src/ModelRegistry.sol";
 import {ModelTerms, Tier} from "../../src/types/ModelTerms.sol";
+import {Shipped} from "../support/Shipped.sol";
 
 contract RegistryTest is Test {
-    ModelRegistry private registry = new ModelRegistry(makeAddr("court"), 600, 7 days);
+    ModelRegistry private registry = Shipped.registry(makeAddr("court"), 600, 7 days);
     address private registrar = makeAddr("registrar");
 
     function test_Register_StoresWhatTheContractsNeed() public {
@@ -85,7 +86,7 @@ contract RegistryTest is Test {
     }
 
     function test_RevertWhen_AProvableTierHasNoCourt() public {
-        registry = new ModelRegistry(address(0), 600, 7 days);
+        registry = Shipped.registry(address(0), 600, 7 days);
         ModelTerms memory terms = _terms();
         for (uint256 tier = 1; tier <= uint256(type(Tier).max); ++tier) {
             terms.tier = Tier(tier);

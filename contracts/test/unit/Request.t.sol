@@ -72,7 +72,7 @@ contract RequestTest is OracleTest {
         RequestParams memory params = _params();
         InferenceRequest memory terms = _terms(params, 0);
         vm.expectEmit(address(oracle));
-        emit IInferenceOracle.RequestCreated(_id(terms), address(0), modelId, 1, terms, input);
+        emit IInferenceOracle.RequestCreated(_id(terms), address(0), modelId, terms, input);
         vm.prank(requester);
         oracle.request(params, input);
 
@@ -80,9 +80,7 @@ contract RequestTest is OracleTest {
         (uint96 balance, uint64 nonce) = oracle.accounts(requester);
         assertEq(balance, BALANCE - FEE);
         assertEq(nonce, 1);
-        assertEq(oracle.requestCount(), 1);
         assertNotEq(_id(_request()), _id(terms), "equal params, another nonce");
-        assertEq(oracle.requestCount(), 2);
     }
 
     function test_RequestWithPull_LeavesTheAccountAsItWas() public {
@@ -102,7 +100,6 @@ contract RequestTest is OracleTest {
         params.fee = 0;
         vm.prank(anyone);
         oracle.requestWithPull(params, input);
-        assertEq(oracle.requestCount(), 1);
     }
 
     function test_RevertWhen_InputIsEmptyOrTooLarge() public {
@@ -230,7 +227,8 @@ contract RequestTest is OracleTest {
         bytes memory signature = _sign(requesterKey, _id(terms));
         for (uint256 mode = 1; mode <= uint256(type(Erc1271Wallet.Mode).max); ++mode) {
             wallet.setMode(Erc1271Wallet.Mode(mode));
-            _expect(abi.encodeWithSelector(IInferenceOracle.SignatureInvalid.selector, address(wallet)));
+            // Without the reverter's address, for which forge takes the wallet's where both revert.
+            vm.expectRevert(abi.encodeWithSelector(IInferenceOracle.SignatureInvalid.selector, address(wallet)));
             oracle.requestBySignature(terms, input, signature);
         }
     }
@@ -284,7 +282,7 @@ contract RequestTest is OracleTest {
         params.operator = operator;
         bytes32 requestId = _id(_terms(params, 0));
         vm.expectEmit(address(oracle));
-        emit IInferenceOracle.RequestAccepted(requestId, operator);
+        emit IInferenceOracle.RequestAccepted(requestId, operator, 1);
         InferenceRequest memory terms = _request(params);
         _assertState(terms, RequestState.Accepted);
         _assertPosition(STAKE, BOND, 1, 1);

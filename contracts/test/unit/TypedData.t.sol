@@ -72,7 +72,7 @@ contract TypedDataTest is OracleTest {
 
     function testFuzz_RequestId_BindsEveryField(InferenceRequest memory terms, uint8 field, uint256 other) public view {
         bytes memory encoded = abi.encode(terms);
-        uint256 place = 0x20 * (1 + field % 13);
+        uint256 place = 0x20 * (1 + uint256(field) % 13);
         uint256[13] memory bits = [uint256(160), 64, 160, 256, 256, 160, 96, 96, 96, 40, 32, 32, 1];
         uint256 width = bits[field % 13];
         uint256 mask = width == 256 ? type(uint256).max : (1 << width) - 1;

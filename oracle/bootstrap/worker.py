@@ -7,12 +7,14 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from oracle.errors import OracleError
 from oracle.storage.heartbeat import HeartbeatFile
 
+NODE = ("oracle", "node", "run")
 _READY_SECONDS = 30.0
 _STOP_SECONDS = 30.0
 
@@ -25,21 +27,33 @@ class Worker:
     log_file: Path
 
     @classmethod
-    async def start(cls, settings_file: Path, data_dir: Path) -> Worker:
+    async def start(
+        cls,
+        settings_file: Path,
+        data_dir: Path,
+        *,
+        program: Sequence[str] = NODE,
+        environment: Mapping[str, str] | None = None,
+    ) -> Worker:
         """Starts a node and waits for its first heartbeat.
+
+        Args:
+            program: the module that runs it and the module's arguments after `--config FILE`.
+            environment: the process's variables; this one's by default.
 
         Raises:
             OracleError: it ended instead, with the end of its log.
         """
         log_file = data_dir / "node.log"
         heartbeat = HeartbeatFile(data_dir / "node.json")
+        module, *arguments = program
         with log_file.open("wb") as log:
             process = subprocess.Popen(  # noqa: S603, ASYNC220 - our own program; a fork takes no time
-                [sys.executable, "-m", "oracle", "--config", str(settings_file), "node", "run"],
+                [sys.executable, "-m", module, "--config", str(settings_file), *arguments],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                env={**(environment or os.environ), "PYTHONUNBUFFERED": "1"},
             )
         worker = cls(process, log_file)
         give_up_at = time.monotonic() + _READY_SECONDS

@@ -1,0 +1,134 @@
+"""What must hold after every scenario: money, signatures, transactions and the job table agree.
+
+Everything is summed anew from the logs of both custody contracts. Changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from oracle.chain.codec import decode_logs
+from oracle.chain.logs import LogScanner
+from oracle.chain.wire import to_bytes
+from oracle.core import event as events
+from oracle.core.job import JobState
+from oracle.core.transaction import Purpose, TransactionState
+from oracle.core.types import Address
+from oracle.demo.tally import tally
+from oracle.devnet.accounts import Person, signer_of
+from tests.support.world import World
+
+_END = {
+    events.RequestCancelled: JobState.LOST,
+    events.RequestExpired: JobState.LOST,
+    events.RequestDefaulted: JobState.DEFAULTED,
+    events.RequestSettled: JobState.SETTLED,
+}
+
+
+async def check_books(world: World) -> None:
+    """Asserts that chain and job table agree, and that every base unit is accounted for."""
+    await _custody_is_what_the_logs_say(world)
+    await _jobs_are_what_the_logs_say(world)
+    await _no_transaction_is_left_or_wasted(world)
+
+
+async def _custody_is_what_the_logs_say(world: World) -> None:
+    contracts = world.contracts
+    books = await tally(contracts)
+    assert books.adds_up
+    held = await contracts.token.balance_of(contracts.oracle.address)
+    flows = await _flows(world, "InferenceOracle")
+    assert held == flows["Deposited"] - flows["Withdrawn"]
+    people = {account for account, _ in flows["accounts"].items()}
+    people |= {signer_of(person).address for person in Person}
+    owed = [(await contracts.oracle.account(one)).balance for one in sorted(people)]
+    assert held == sum(owed) + books.open
+
+    staked = await contracts.token.balance_of(contracts.staking.address)
+    moved = await _flows(world, "OperatorStaking")
+    out = moved["Withdrawn"] + moved["Claimed"] + moved["Burned"]
+    assert staked == moved["Bonded"] - out
+    assert books.slashed == moved["Slashed"]
+    assert books.burned == moved["Burned"] + await contracts.staking.pending_burn()
+
+
+async def _jobs_are_what_the_logs_say(world: World) -> None:
+    happened = await _oracle_events(world)
+    earned = sum(
+        event.fee
+        for event in happened
+        if isinstance(event, events.RequestSettled) and event.operator == world.operator
+    )
+    totals = await world.storage.jobs.totals()
+    assert totals.fees_earned == earned
+    answers = Counter(e.request_id for e in happened if isinstance(e, events.RequestAnswered))
+    assert not [one for one, count in answers.items() if count > 1]
+    for event in happened:
+        job = await world.job(event.request_id)
+        if job is None:
+            continue
+        expected = _END.get(type(event))
+        if expected is not None and job.state is not JobState.DECLINED:
+            assert job.state is expected
+        if isinstance(event, events.RequestAnswered) and job.answer is not None:
+            assert job.result == event.result
+            assert job.signature is not None
+
+
+async def _no_transaction_is_left_or_wasted(world: World) -> None:
+    """Nothing of ours is pending, and no request cost more than one reverted transaction."""
+    signer = signer_of(Person.SIGNER).address
+    gateway = world.client.gateway
+    pending = await gateway.next_nonce(signer, pending=True)
+    assert pending == await gateway.next_nonce(signer, pending=False)
+    for event in await _oracle_events(world):
+        if isinstance(event, events.RequestSeen):
+            sent = await world.storage.transactions.transactions_for(event.request_id)
+            assert sum(one.state is TransactionState.REVERTED for one in sent) <= 1
+            answers = [
+                one
+                for one in sent
+                if one.purpose is Purpose.ANSWER and one.state is TransactionState.MINED
+            ]
+            assert len(answers) <= 1
+
+
+async def _oracle_events(world: World) -> tuple[events.ChainEvent, ...]:
+    rpc, deployment = world.chain.rpc, world.deployment
+    scanner = LogScanner(rpc, deployment.oracle)
+    return decode_logs(await scanner.scan(deployment.deployed_block, (await rpc.latest()).number))
+
+
+async def _flows(world: World, contract: str) -> dict[str, Any]:
+    """Sums by event name of the first or last amount that moves tokens; and who has an account."""
+    contracts, deployment = world.contracts, world.deployment
+    is_oracle = contract == "InferenceOracle"
+    binding = contracts.oracle if is_oracle else contracts.staking
+    head = await world.chain.head()
+    logs = await LogScanner(world.chain.rpc, binding.address).scan(
+        deployment.deployed_block, head.number
+    )
+    by_topic = {"0x" + event.topic.hex(): event for event in binding.abi.events.values()}
+    sums: dict[str, Any] = Counter()
+    accounts: dict[Address, None] = {}
+    amount_at = {
+        "Deposited": 0,
+        "Withdrawn": 1,
+        "Bonded": 0,
+        "Claimed": 1,
+        "Burned": 0,
+        "Slashed": 0,
+    }
+    for log in logs:
+        event = by_topic[log["topics"][0]]
+        if event.name not in amount_at:
+            continue
+        topics = b"".join(to_bytes(topic) for topic in log["topics"][1:])
+        indexed, values = event.decode(topics, to_bytes(log["data"]))
+        sums[event.name] += values[amount_at[event.name]]
+        if event.name == "Deposited":
+            accounts[indexed[0]] = None
+    sums["accounts"] = accounts
+    return sums

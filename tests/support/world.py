@@ -1,0 +1,269 @@
+"""A devnet with models, an operator and a requester, and nodes to serve it: for whole-system tests.
+
+One devnet serves a whole test run (`Stage`); each test plays on it in a `World` that is undone
+afterwards, with a data directory of its own. `tests.support.books` checks a world's books.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oracle.bootstrap.devnet import start_devnet
+from oracle.bootstrap.node import SystemClock, open_node
+from oracle.bootstrap.worker import Worker
+from oracle.chain.contracts import Contracts
+from oracle.chain.deployment import Deployment, DeploymentParameters
+from oracle.chain.oracle_contract import RequestParams
+from oracle.chain.rpc import Rpc
+from oracle.client import OracleClient, Requested
+from oracle.core.job import Job, JobState
+from oracle.core.request import RequestState
+from oracle.core.types import Address
+from oracle.devnet.accounts import Person, signer_of
+from oracle.devnet.anvil import Anvil, AnvilOptions
+from oracle.devnet.samples import sample
+from oracle.devnet.state import DevnetState
+from oracle.service.node import Node
+from oracle.settings import Settings
+from oracle.storage.storage import Storage, open_storage
+from tests.support.anvil import Chain, random_chain_id
+
+T = TypeVar("T")
+
+OPG = 10**18
+DIGITS = "digits-mlp"
+PATIENTS = "breast-cancer-gbt"
+PATIENCE_SECONDS = 60.0
+
+QUICK: dict[str, Any] = {
+    "poll_seconds": 0.05,
+    "settle_seconds": 0.1,
+    "resend_seconds": 1.0,
+    "provider": "cpu",
+    "log_level": "warning",
+}
+"""Settings that make a node as quick as a test wants it."""
+
+
+async def until(condition: Callable[[], Awaitable[T]], seconds: float = PATIENCE_SECONDS) -> T:
+    """The first true value of a condition that is looked at again and again."""
+    async with asyncio.timeout(seconds):
+        while not (found := await condition()):  # noqa: ASYNC110 - chains and processes set no event
+            await asyncio.sleep(0.02)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A running devnet with everything on it. `settings` are those of its data directory."""
+
+    anvil: Anvil
+    log_file: Path
+    settings: Settings
+    deployment: Deployment
+    operator: Address
+    models: dict[str, bytes]
+
+
+@contextmanager
+def stage(data_dir: Path) -> Iterator[Stage]:
+    """Starts a devnet that mines a block per transaction and has windows of one second."""
+    settings = Settings.model_construct(data_dir=data_dir)
+    log_file = data_dir / "anvil.log"
+    anvil = Anvil.start(AnvilOptions(chain_id=random_chain_id()), log_file)
+    try:
+        DevnetState.of(anvil, log_file).save(settings.devnet_dir)
+        yield asyncio.run(_furnish(anvil, log_file, settings))
+    finally:
+        anvil.resume()
+        anvil.kill()
+
+
+async def _furnish(anvil: Anvil, log_file: Path, settings: Settings) -> Stage:
+    parameters = replace(DeploymentParameters.devnet(), default_window=1)
+    ready = await start_devnet(settings, parameters=parameters, block_seconds=0)
+    await ready.devnet.rpc.close()
+    deployment = ready.devnet.contracts.deployment
+    return Stage(anvil, log_file, settings, deployment, ready.operator, dict(ready.models))
+
+
+@asynccontextmanager
+async def world(place: Stage, folder: Path, *, undo: bool = True) -> AsyncIterator[World]:
+    """Plays on a stage, with a data directory of its own, and undoes what happened to the chain."""
+    async with await Rpc.connect(place.anvil.url) as rpc:
+        chain = Chain(place.anvil, rpc, place.log_file)
+        before = await chain.snapshot()
+        # Undoing set the chain's clock back to that of the snapshot.
+        now = max(int(time.time()), await chain.time() + 1)
+        await rpc.request("evm_setNextBlockTimestamp", [now])
+        await chain.mine()
+        keys = place.settings.data_dir / "keys"
+        settings = Settings.model_construct(
+            **QUICK,
+            data_dir=folder,
+            rpc_url=place.anvil.url,
+            deployment=place.settings.deployment_path,
+            operator=place.operator,
+            signer_keystore=keys / "signer.json",
+            owner_keystore=keys / "owner.json",
+            requester_keystore=keys / "requester.json",
+            password_file=keys / "password",
+        )
+        folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - takes no time
+        settings.model_store.symlink_to(place.settings.model_store)
+        storage = open_storage(settings.database_url, SystemClock())
+        try:
+            yield World(place, chain, settings, storage)
+        finally:
+            await storage.close()
+            if undo:
+                await chain.automine(True)
+                await chain.revert(before)
+
+
+class World:
+    """Chain, people and the operator's job table; nodes come and go.
+
+    Attributes:
+        client: the requester's.
+        storage: the job table of this world's nodes, to look at.
+    """
+
+    def __init__(self, place: Stage, chain: Chain, settings: Settings, storage: Storage) -> None:
+        self.chain = chain
+        self.settings = settings
+        self.storage = storage
+        self.operator = place.operator
+        self.models = place.models
+        self.deployment = place.deployment
+        self.contracts = Contracts.at(chain.rpc, place.deployment)
+        self.client = self.client_of(Person.REQUESTER)
+
+    def client_of(self, person: int) -> OracleClient:
+        return OracleClient(self.chain.rpc, self.deployment, signer_of(person))
+
+    # ---- nodes
+
+    @asynccontextmanager
+    async def node(self, **changes: Any) -> AsyncIterator[Node]:
+        """A node in this process, ended at once when the context is left."""
+        settings = self.settings.model_copy(update=changes)
+        async with open_node(settings, self.operator) as node:
+            running = asyncio.create_task(node.run())
+            try:
+                yield node
+            finally:
+                node.stop()
+                await running
+
+    async def worker(self, **changes: Any) -> Worker:
+        """A node in a process of its own."""
+        return await Worker.start(self.write_settings(**changes), self.settings.data_dir)
+
+    def write_settings(self, **changes: Any) -> Path:
+        """The settings as a file, for processes."""
+        values = self.settings.model_copy(update=changes).model_dump(exclude_none=True)
+        lines = [f"{name} = {_toml(value)}" for name, value in values.items()]
+        path = self.settings.data_dir / "oracle.toml"
+        path.write_text("\n".join(lines) + "\n")
+        return path
+
+    # ---- asking
+
+    async def ask(self, inputs: NDArray[Any] | None = None, **terms: Any) -> Requested:
+        """A request to the digit model, by default of one image and by the standing offer."""
+        return await self.client.request(DIGITS, [digit() if inputs is None else inputs], **terms)
+
+    async def ask_bytes(self, data: bytes, **changes: Any) -> Requested:
+        """A request whose input is any bytes; bound to the operator unless it is said otherwise."""
+        return await self.client.send_request(await self.params(**changes), data)
+
+    async def params(self, **changes: Any) -> RequestParams:
+        terms = RequestParams(
+            consumer=Address("0x" + "00" * 20),
+            model_id=self.models[DIGITS],
+            operator=self.operator,
+            fee=OPG,
+            bond=20 * OPG,
+            value_at_risk=0,
+            deadline=await self.chain.time() + 600,
+            window=1,
+            callback_gas_limit=0,
+            eager=False,
+        )
+        return replace(terms, **changes)
+
+    # ---- waiting
+
+    async def job(self, request_id: bytes) -> Job | None:
+        return await self.storage.jobs.job(request_id)
+
+    async def until_job(self, request_id: bytes, *states: JobState) -> Job:
+        """Waits for the job to stand in one of these states."""
+
+        async def there() -> Job | None:
+            job = await self.job(request_id)
+            return job if job is not None and job.state in states else None
+
+        try:
+            found = await until(there)
+        except TimeoutError:
+            raise AssertionError(
+                f"waited for {states}, stands at {await self.job(request_id)}"
+            ) from None
+        assert found is not None
+        return found
+
+    async def until_settled(self, *request_ids: bytes) -> list[Job]:
+        """Waits for answers, lets their windows pass, and waits for the settlements."""
+
+        async def settled(request_id: bytes) -> bool:
+            job = await self.until_job(request_id, *JobState)
+            if job.state is JobState.ANSWERED:
+                await self.chain.travel_past(job.settle_at or 0)
+            return job.state is JobState.SETTLED
+
+        for request_id in request_ids:
+            try:
+                await until(functools.partial(settled, request_id))
+            except TimeoutError:
+                raise AssertionError(f"not settled: {await self.job(request_id)}") from None
+        return [await self.until_job(one, JobState.SETTLED) for one in request_ids]
+
+    async def state(self, request_id: bytes) -> RequestState:
+        return (await self.client.state(request_id)).state
+
+
+async def ended(worker: Worker) -> int:
+    """The exit code of a worker that is about to end."""
+    return await asyncio.to_thread(worker.process.wait, PATIENCE_SECONDS)
+
+
+async def killed(worker: Worker) -> None:
+    """Ends a worker as a power cut would."""
+    os.kill(worker.process.pid, signal.SIGKILL)
+    await ended(worker)
+
+
+def digit(index: int = 0) -> NDArray[np.float32]:
+    """A held-out image, as one row."""
+    images, _ = sample(DIGITS).held_out_samples()
+    return images[index : index + 1].astype(np.float32)
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    return f'"{value}"'
