@@ -20,8 +20,10 @@ from oracle.chain.sender import TransactionSender
 from oracle.devnet.accounts import Person, signer_of
 from oracle.devnet.anvil import Anvil, AnvilOptions
 from tests.support.anvil import Chain, own_chain, random_chain_id
+from tests.support.books import check_books
 from tests.support.scene import Scene
-from tests.support.world import Stage, stage
+from tests.support.world import Stage, World, stage
+from tests.support.world import world as open_world
 
 CHAIN_FIXTURES = {"anvil", "own_anvil", "deployment", "contracts", "scene", "shared_stage"}
 
@@ -52,6 +54,14 @@ def shared_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """A devnet with models and an operator, for tests that play whole scenarios."""
     with stage(tmp_path_factory.mktemp("stage")) as started:
         yield started
+
+
+@pytest.fixture
+async def world(shared_stage: Stage, tmp_path: Path) -> AsyncIterator[World]:
+    """The shared devnet; its books are checked after the test, and it is put back."""
+    async with open_world(shared_stage, tmp_path / "data") as opened:
+        yield opened
+        await check_books(opened)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from oracle.chain.contracts import Contracts
 from oracle.chain.sender import TransactionSender
 from oracle.core.types import Address
 from oracle.devnet.accounts import Person, signer_of
-from oracle.devnet.anvil import ANVIL_VARIABLE, AnvilOptions
+from oracle.devnet.anvil import ANVIL_VARIABLE, BLOCK_GAS_LIMIT, AnvilOptions
 from oracle.devnet.bring_up import Devnet, fund, register_operator
 from oracle.errors import OracleError
 from oracle.settings import Settings
@@ -75,15 +75,17 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(*, accounts: int = 20) -> AsyncIterator[Stage]:
-    """A devnet with models, an operator and `accounts` funded keys.
+async def stage(*, block_gas: int = BLOCK_GAS_LIMIT) -> AsyncIterator[Stage]:
+    """A devnet with models and an operator, whose blocks hold so much gas.
+
+    The base fee starts at nothing and stays there, so that no transaction waits for a price.
 
     Raises:
         ConfigurationError: anvil cannot be had or does not start.
     """
     with tempfile.TemporaryDirectory(prefix="oracle-bench-") as folder:
         settings = Settings.model_construct(data_dir=Path(folder))
-        options = AnvilOptions(accounts=accounts, more=("--block-base-fee-per-gas", "0"))
+        options = AnvilOptions(gas_limit=block_gas, more=("--block-base-fee-per-gas", "0"))
         ready = await start_devnet(settings, options, block_seconds=0)
         try:
             yield Stage(ready, settings)

@@ -19,12 +19,13 @@ from oracle.bench.stage import Stage, settings_note, stage, working
 from oracle.bench.usage import Usage, watching
 from oracle.bootstrap.devnet import keep_time
 from oracle.bootstrap.worker import Worker
+from oracle.devnet.anvil import BLOCK_GAS_LIMIT
 from oracle.errors import NoAnswer
 
 Say = Callable[[str], None]
 
 BLOCK_SECONDS = 1
-_PATIENCE_SECONDS = 300.0
+_PATIENCE_SECONDS = 120.0
 _FULL = 0.9
 """Above this share, a resource is said to bound the figure."""
 
@@ -40,13 +41,16 @@ class Run:
     usage: Usage
 
 
-async def measure(count: int, say: Say) -> dict[str, Any]:
+async def measure(count: int, say: Say, *, block_gas: int = BLOCK_GAS_LIMIT) -> dict[str, Any]:
     """Asks `count` times at once, waits until all is settled; the figures by name.
+
+    Args:
+        block_gas: gas of a block of one second; more than chains have shows the worker's own limit.
 
     Raises:
         NoAnswer: not everything was answered and settled in time.
     """
-    async with stage() as on:
+    async with stage(block_gas=block_gas) as on:
         say(f"a devnet on {on.devnet.state.url}; signing {count} requests")
         await on.make_room(count, flood.BOND)
         prepared = await flood.prepare(on, count)
@@ -55,7 +59,7 @@ async def measure(count: int, say: Say) -> dict[str, Any]:
             say(f"{count} requests wait in the pool; blocks begin")
             run = await _run(on, worker, count, say)
             facts = await _sum_up(on, run)
-        return facts | {"settings": settings_note(on)}
+        return facts | {"block_gas": block_gas, "settings": settings_note(on)}
 
 
 async def _run(on: Stage, worker: Worker, count: int, say: Say) -> Run:

@@ -206,7 +206,13 @@ class Rpc:
             return None, f"no reply within {self._timeout.total:g} s"
         except aiohttp.ClientConnectorError as error:
             return None, error.os_error.strerror or "no connection"
-        except (aiohttp.ClientError, OSError, Web3Exception, ValueError) as error:
+        except (
+            aiohttp.ClientError,
+            OSError,
+            Web3Exception,
+            ValueError,
+            RecursionError,
+        ) as error:
             return None, type(error).__name__
 
     async def _ensure_session(self) -> None:

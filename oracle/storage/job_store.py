@@ -178,9 +178,9 @@ class SqlJobStore:
 
     async def recent_jobs(self, limit: int) -> Sequence[Job]:
         """The latest requests, newest first."""
-        query = select(jobs).order_by(
-            jobs.c.block_number.desc(), jobs.c.log_index.desc()
-        ).limit(limit)
+        query = (
+            select(jobs).order_by(jobs.c.block_number.desc(), jobs.c.log_index.desc()).limit(limit)
+        )
 
         def work(connection: Connection) -> list[Job]:
             return [job_of_row(row) for row in connection.execute(query).mappings()]

@@ -1,4 +1,4 @@
-"""Worlds to play in. The books of the shared one are checked when a test is over."""
+"""Worlds of a test's own; the shared one is a fixture of all packages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.books import check_books
 from tests.support.world import Stage, World, stage
 from tests.support.world import world as open_world
 
@@ -16,14 +15,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker("anvil")
-
-
-@pytest.fixture
-async def world(shared_stage: Stage, tmp_path: Path) -> AsyncIterator[World]:
-    """The shared devnet; undone after the test."""
-    async with open_world(shared_stage, tmp_path / "data") as opened:
-        yield opened
-        await check_books(opened)
 
 
 @pytest.fixture

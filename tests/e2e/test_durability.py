@@ -60,13 +60,6 @@ async def test_a_node_killed_at_every_step_answers_once_and_signs_once(world: Wo
         computed = await world.until_job(made.id, JobState.COMPUTED)
         await killed(worker)
 
-        # Killed when the transaction is saved, of which the chain knows nothing.
-        proxy.heal()
-        proxy.on("eth_sendRawTransaction", lose_request)
-        worker = await start()
-        await world.until_job(made.id, JobState.ANSWERING)
-        await killed(worker)
-
         # Killed when it is in the pool, of which the node knows nothing.
         proxy.heal()
         proxy.on("eth_sendRawTransaction", lose_reply)

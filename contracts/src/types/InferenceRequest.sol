@@ -30,7 +30,7 @@ struct InferenceRequest {
     uint32 window;
     /// Gas the consumer's notice is guaranteed.
     uint32 callbackGasLimit;
-    /// True: the consumer also hears the answer before it is final.
+    /// True: the consumer hears the answer when it is posted, before it is final, and not again then.
     bool eager;
 }
 

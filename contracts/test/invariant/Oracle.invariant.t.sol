@@ -19,8 +19,7 @@ import {OracleHandler} from "./OracleHandler.sol";
 ///         I7  No transition but those of the table, by whom and when the table says; ends are ends.
 ///         I8  Of what is slashed within requests at least half is burned; no coalition of requester, operator
 ///             and watcher is richer for it.
-///         I9  As many requests were counted as were made.
-///         I10 No verb reverts that the table lets through. However it went, everything can be ended and everybody
+///         I9  No verb reverts that the table lets through. However it went, everything can be ended and everybody
 ///             be paid, and then both contracts are empty.
 contract OracleInvariantTest is Test {
     OracleHandler private handler;
@@ -46,7 +45,7 @@ contract OracleInvariantTest is Test {
         _checkAll();
     }
 
-    /// @dev I10, at the end of each run.
+    /// @dev I9, at the end of each run.
     function afterInvariant() public {
         _windUp();
         if (handler.trackedCount() == 0) return;
@@ -135,8 +134,8 @@ contract OracleInvariantTest is Test {
     function _windUp() private {
         handler.windUp();
         _checkAll();
-        assertEq(system.token.balanceOf(address(system.oracle)), 0, "I10: left in the oracle");
-        assertEq(system.token.balanceOf(address(system.staking)), 0, "I10: left in the staking contract");
+        assertEq(system.token.balanceOf(address(system.oracle)), 0, "I9: left in the oracle");
+        assertEq(system.token.balanceOf(address(system.staking)), 0, "I9: left in the staking contract");
     }
 
     function _allTokens() private view returns (uint256 sum) {

@@ -57,7 +57,7 @@ abstract contract OracleTest is Test {
         vm.warp(START);
         (requester, requesterKey) = makeAddrAndKey("requester");
         (signer, signerKey) = makeAddrAndKey("signer");
-        token = new OPGToken(address(this), 1_000_000_000e18);
+        token = OPGToken(Shipped.create("OPGToken", abi.encode(address(this), 1_000_000_000e18)));
         _deploy(address(token));
 
         ModelTerms memory terms = _modelTerms();

@@ -1,0 +1,162 @@
+"""The command line at work: a devnet of its own, started as a person would, and a node on it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from oracle.bootstrap.worker import Worker
+from oracle.chain.contracts import Contracts
+from oracle.chain.deployment import Deployment
+from oracle.chain.rpc import Rpc
+from oracle.chain.sender import TransactionSender
+from oracle.cli.main import app
+from oracle.devnet.accounts import Person, secret_of, signer_of
+from oracle.devnet.bring_up import fund
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if {"devnet", "node"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker("anvil")
+
+
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """What a verb came to."""
+
+    exit_code: int
+    out: str
+    err: str
+
+
+@dataclass(slots=True)
+class Oracle:
+    """`oracle` with the settings of one data directory. Nothing it prints may hold a secret."""
+
+    data_dir: Path
+    secrets: set[str] = field(default_factory=set)
+
+    @property
+    def config(self) -> Path:
+        return self.data_dir / "oracle.toml"
+
+    def run(
+        self, *arguments: str, typed: str | None = None, env: dict[str, str] | None = None
+    ) -> Printed:
+        """Runs a verb in this process."""
+        result = CliRunner().invoke(
+            app, ["--config", str(self.config), *arguments], input=typed, env=env
+        )
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        printed = Printed(result.exit_code, result.stdout, result.stderr)
+        self.check(printed.out + printed.err)
+        return printed
+
+    def ok(self, *arguments: str) -> str:
+        """What a verb prints that must go well."""
+        printed = self.run(*arguments)
+        assert printed.exit_code == 0, printed.err
+        return printed.out
+
+    def json(self, *arguments: str) -> dict[str, Any]:
+        """The one JSON object that is all of standard output."""
+        document = json.loads(self.ok(*arguments, "--json"))
+        assert isinstance(document, dict)
+        return document
+
+    def fails(self, exit_code: int, *arguments: str, **more: Any) -> str:
+        """What a verb says that must fail; nothing of it on standard output."""
+        printed = self.run(*arguments, **more)
+        assert printed.exit_code == exit_code, printed
+        assert printed.out == ""
+        assert printed.err.startswith("error: ")
+        return printed.err
+
+    def check(self, text: str) -> None:
+        assert not [secret for secret in self.secrets if secret in text.lower()]
+
+    def with_settings(self, folder: Path, **changes: object) -> Oracle:
+        """The same with other settings."""
+        folder.mkdir(parents=True, exist_ok=True)
+        old = [line.partition(" = ") for line in self.config.read_text().splitlines()]
+        lines = {name: value for name, _, value in old if value}
+        lines |= {name: json.dumps(str(value)) for name, value in changes.items()}
+        text = "".join(f"{name} = {value}\n" for name, value in lines.items())
+        (folder / "oracle.toml").write_text(text)
+        return Oracle(folder, self.secrets)
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No settings but those of the test."""
+    for name in [one for one in os.environ if one.startswith("ORACLE_") and one != "ORACLE_ANVIL"]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def devnet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oracle]:
+    """A devnet started by `oracle devnet up`, and ended by `oracle devnet down`."""
+    oracle = Oracle(tmp_path_factory.mktemp("devnet"))
+    arguments = ["--data-dir", str(oracle.data_dir), "devnet", "up", "--json"]
+    up = subprocess.run(
+        [sys.executable, "-m", "oracle", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={name: value for name, value in os.environ.items() if name != "ORACLE_CONFIG"},
+    )
+    assert up.returncode == 0, up.stderr
+    (oracle.data_dir / "up.json").write_text(up.stdout)
+    oracle.secrets |= {secret_of(person).hex() for person in Person}
+    oracle.secrets.add((oracle.data_dir / "keys" / "password").read_text().strip().lower())
+    oracle.check(up.stdout + up.stderr)
+    yield oracle
+    assert oracle.json("devnet", "down")["stopped"] is True
+
+
+@pytest.fixture(scope="session")
+def node(devnet: Oracle) -> Iterator[Oracle]:
+    """A node that serves the devnet, as a process of its own."""
+    worker = asyncio.run(Worker.start(devnet.config, devnet.data_dir))
+    yield devnet
+    asyncio.run(worker.stop())
+    devnet.check(worker.log_file.read_text())
+
+
+def give(oracle: Oracle, account: str, opg: int) -> None:
+    """Gives an account OPG and gas."""
+
+    async def pay() -> None:
+        facts = json.loads((oracle.data_dir / "up.json").read_text())
+        async with await Rpc.connect(facts["rpc_url"]) as rpc:
+            contracts = Contracts.at(rpc, Deployment.load(oracle.data_dir / "deployment.json"))
+            treasurer = TransactionSender(rpc, signer_of(Person.DEPLOYER))
+            await fund(treasurer, contracts, account, opg=opg, wei=10**18)  # type: ignore[arg-type]
+
+    asyncio.run(pay())
+
+
+def travel(oracle: Oracle, seconds: int) -> None:
+    """Moves the devnet's clock on."""
+
+    async def jump() -> None:
+        facts = json.loads((oracle.data_dir / "up.json").read_text())
+        async with await Rpc.connect(facts["rpc_url"]) as rpc:
+            await rpc.request("evm_increaseTime", [hex(seconds)])
+            await rpc.request("anvil_mine", ["0x1"])
+
+    asyncio.run(jump())

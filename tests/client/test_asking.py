@@ -1,0 +1,182 @@
+"""How a client asks: which model a name means, which offer is taken, and how the fee is paid."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from oracle.bootstrap.devnet import standing_offer
+from oracle.client import OracleClient
+from oracle.core.operator import Offer
+from oracle.core.types import Address
+from oracle.devnet.accounts import Person, signer_of
+from oracle.devnet.bring_up import fund, register_model, register_operator
+from oracle.errors import ContractReverted, InputError, NotFound, TensorError
+from tests.support.world import DIGITS, OPG, World, digit
+
+
+async def second_operator(world: World, offer: Offer) -> Address:
+    owner = world.chain.sender(Person.SECOND_OWNER)
+    await fund(world.chain.sender(Person.DEPLOYER), world.contracts, owner.address, opg=1_000 * OPG)
+    await register_operator(
+        owner,
+        world.contracts,
+        signer=signer_of(Person.SECOND_SIGNER).address,
+        payout=owner.address,
+        bond=1_000 * OPG,
+        offers={world.models[DIGITS]: offer},
+    )
+    return owner.address
+
+
+async def penniless(world: World, opg: int = 0) -> OracleClient:
+    """A client without an account at the oracle."""
+    client = world.client_of(Person.PAYEE)
+    treasurer = world.chain.sender(Person.DEPLOYER)
+    await fund(treasurer, world.contracts, client.sender.address, opg=opg)
+    return client
+
+
+# ---- models
+
+
+async def test_a_model_is_named_by_name_by_id_and_by_hex(world: World) -> None:
+    by_id = await world.client.model(world.models[DIGITS])
+    assert await world.client.model(DIGITS) == by_id
+    assert await world.client.model("0x" + by_id.id.hex()) == by_id
+
+
+async def test_what_names_no_model_is_refused(world: World) -> None:
+    for unknown in ("no-such-model", b"\x0f" * 32, "0x" + "0f" * 32):
+        with pytest.raises(NotFound):
+            await world.client.model(unknown)
+    with pytest.raises(InputError, match="is not a model id"):
+        await world.client.model("0x" + "zz" * 32)
+
+
+async def test_a_name_that_two_live_models_have_is_ambiguous(world: World) -> None:
+    ours = await world.client.model(DIGITS)
+    registrar = world.chain.sender(Person.RELAYER)
+    twin = await register_model(
+        registrar, world.contracts, ours.terms, name=DIGITS, schema=ours.schema, uri=""
+    )
+    with pytest.raises(InputError, match="2 live models are named") as caught:
+        await world.ask()
+    assert "0x" + twin.hex() in caught.value.message
+    registry = world.contracts.registry
+    await registrar.send(registry.address, registry.deprecate_data(twin))
+    assert (await world.client.model(DIGITS)).id == ours.id
+    with pytest.raises(ContractReverted, match="ModelNotLive"):
+        await world.ask_bytes(digit().tobytes(), model_id=twin)
+
+
+async def test_inputs_that_do_not_fit_are_refused_before_anything_is_paid(world: World) -> None:
+    before = await world.client.oracle.account(world.client.sender.address)
+    for wrong in (
+        np.zeros((1, 63), np.float32),
+        np.full((1, 64), np.nan, np.float32),
+        np.zeros((1, 64), np.complex64),
+    ):
+        with pytest.raises(TensorError):
+            await world.ask(wrong)
+    with pytest.raises(TensorError, match="missing"):
+        await world.client.request(DIGITS, {"other": digit()})
+    assert await world.client.oracle.account(world.client.sender.address) == before
+
+
+# ---- offers
+
+
+async def test_the_cheapest_offer_that_takes_the_request_is_chosen(world: World) -> None:
+    cheap = Offer(price=OPG // 2, max_bond=20 * OPG, capacity=1, min_time=60)
+    other = await second_operator(world, cheap)
+    offers = await world.client.offers(world.models[DIGITS])
+    assert [one.operator for one in offers] == [other, world.operator]
+    hurried = await world.ask(time_to_answer=30)
+    assert hurried.request.operator == world.operator
+    backed = await world.ask(bond=21 * OPG)
+    assert backed.request.operator == world.operator
+    made = await world.ask()
+    assert (made.request.operator, made.request.fee) == (other, OPG // 2)
+    assert made.accepted
+    full = await world.ask()
+    assert full.request.operator == world.operator
+
+
+async def test_an_offer_that_was_withdrawn_is_none(world: World) -> None:
+    owner, staking = world.chain.sender(Person.OWNER), world.contracts.staking
+    none = replace(standing_offer(), capacity=0)
+    await owner.send(staking.address, staking.set_offer_data(world.models[DIGITS], none))
+    assert await world.client.offers(world.models[DIGITS]) == []
+    with pytest.raises(NotFound, match="there are none"):
+        await world.ask()
+
+
+async def test_a_request_that_no_offer_takes_names_those_there_are(world: World) -> None:
+    with pytest.raises(NotFound, match=f"{world.operator} from 1 OPG") as caught:
+        await world.ask(fee=OPG // 2)
+    assert "raise the fee" in (caught.value.hint or "")
+
+
+async def test_the_bond_covers_fee_and_value_at_risk(world: World) -> None:
+    assert (await world.ask()).request.bond == 20 * OPG
+    assert (await world.ask(fee=3 * OPG)).request.bond == 60 * OPG
+    assert (await world.ask(value_at_risk=500 * OPG)).request.bond == 500 * OPG
+    with pytest.raises(ContractReverted, match="BondTooLow"):
+        await world.ask(bond=OPG)
+
+
+async def test_an_open_request_needs_a_fee_and_names_nobody(world: World) -> None:
+    for terms in ({}, {"fee": OPG, "operator": world.operator}):
+        with pytest.raises(InputError, match="needs a fee and names no operator"):
+            await world.ask(open_to_all=True, **terms)
+
+
+# ---- money
+
+
+async def test_a_prepaid_account_is_used_before_the_allowance(world: World) -> None:
+    client = await penniless(world, opg=3 * OPG)
+    sender = client.sender.address
+    await client.deposit(OPG)
+    await client.request(DIGITS, [digit()])
+    assert await client.token.balance_of(sender) == 2 * OPG
+    assert (await client.oracle.account(sender)).balance == 0
+    await client.request(DIGITS, [digit()])
+    assert await client.token.balance_of(sender) == OPG
+    assert await client.token.allowance(sender, client.oracle.address) == 0
+
+
+async def test_requests_at_the_same_time_do_not_take_each_others_allowance(world: World) -> None:
+    client = await penniless(world, opg=4 * OPG)
+    made = await asyncio.gather(*(client.request(DIGITS, [digit(i)]) for i in range(4)))
+    assert len({one.id for one in made}) == 4
+    assert await client.token.balance_of(client.sender.address) == 0
+
+
+async def test_a_requester_without_money_is_told_so(world: World) -> None:
+    client = await penniless(world)
+    with pytest.raises(ContractReverted):
+        await client.request(DIGITS, [digit()])
+    with pytest.raises(ContractReverted, match="BalanceTooLow"):
+        await client.withdraw(OPG)
+
+
+async def test_a_refund_can_be_withdrawn(world: World) -> None:
+    client = await penniless(world, opg=OPG)
+    made = await client.request(DIGITS, [digit()], fee=OPG, open_to_all=True)
+    await client.cancel(made.id)
+    await client.withdraw(OPG)
+    assert await client.token.balance_of(client.sender.address) == OPG
+
+
+async def test_only_the_requester_cancels_and_only_before_acceptance(world: World) -> None:
+    made = await world.ask(fee=OPG, open_to_all=True)
+    with pytest.raises(ContractReverted, match="NotRequester"):
+        await world.client_of(Person.WATCHER).cancel(made.id)
+    bound = await world.ask()
+    with pytest.raises(ContractReverted, match="WrongState"):
+        await world.client.cancel(bound.id)

@@ -1,0 +1,152 @@
+"""What a reader gets: answers that are waited for, receipts, and signatures that are checked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from oracle.client import OracleClient, connect
+from oracle.core.job import JobState
+from oracle.core.receipt import Receipt
+from oracle.core.typed_data import Domain
+from oracle.core.types import ZERO_ADDRESS
+from oracle.devnet.accounts import Person, signer_of
+from oracle.errors import (
+    ConfigurationError,
+    NoAnswer,
+    NotFound,
+    SignatureError,
+    WrongChain,
+)
+from tests.support.world import OPG, World, digit
+
+UNKNOWN = b"\x0f" * 32
+
+
+async def test_waiting_ends_when_time_is_up_and_says_where_the_request_stands(
+    world: World,
+) -> None:
+    bound = await world.ask()
+    unbound = await world.ask(fee=OPG, open_to_all=True)
+    for made, state in ((bound, "accepted"), (unbound, "requested")):
+        with pytest.raises(NoAnswer, match=f"the request is {state}") as caught:
+            await world.client.wait(made.id, timeout=0)
+        assert "oracle reclaim" in (caught.value.hint or "")
+        with pytest.raises(NoAnswer, match="has no answer"):
+            await world.client.result(made.id)
+        with pytest.raises(NoAnswer, match="no receipt"):
+            await world.client.receipt(made.id)
+
+
+async def test_an_id_that_was_never_requested_is_not_found(world: World) -> None:
+    client = world.client
+    for reading in (client.wait, client.result, client.receipt, client.story):
+        with pytest.raises(NotFound, match="has no request"):
+            await reading(UNKNOWN)
+
+
+async def test_waiting_for_a_request_that_ended_is_no_answer(world: World) -> None:
+    silent = await world.ask(operator=world.operator)
+    expired = await world.ask(fee=OPG, open_to_all=True)
+    cancelled = await world.ask(fee=OPG, open_to_all=True)
+    await world.client.cancel(cancelled.id)
+    await world.chain.travel_past(silent.request.deadline)
+    for made in (silent, expired):
+        await world.client.reclaim(made.id)
+    for made, state in ((silent, "defaulted"), (expired, "expired"), (cancelled, "cancelled")):
+        with pytest.raises(NoAnswer, match=f"the request ended {state}"):
+            await world.client.wait(made.id)
+
+
+async def test_an_answer_can_be_had_before_it_is_final(world: World) -> None:
+    made = await world.ask(window=60)
+    async with world.node():
+        early = await world.client.wait(made.id, until="answered")
+        assert not early.final
+        with pytest.raises(NoAnswer, match="the request is answered"):
+            await world.client.wait(made.id, timeout=0)
+        await world.chain.travel_past(early.settle_at)
+        final = await world.client.wait(made.id)
+        assert final.final
+        await world.until_settled(made.id)
+    assert str(early).startswith(f"answer of {world.operator}, not final before")
+    assert "unproven" in str(final)
+    assert early.outputs["label"].tolist() == final.outputs["label"].tolist()
+    assert not final.outputs["label"].flags.writeable
+
+
+async def receipts(world: World) -> tuple[Receipt, Receipt]:
+    """One of an answer that came alone, and one of an answer that came in a batch."""
+    async with world.node():
+        alone = await world.ask()
+        await world.until_settled(alone.id)
+    batch = [await world.ask(digit(index)) for index in range(3)]
+    async with world.node():
+        await world.until_settled(*(made.id for made in batch))
+    return await world.client.receipt(alone.id), await world.client.receipt(batch[1].id)
+
+
+async def test_receipts_are_read_from_the_chain_and_prove_who_signed_what(world: World) -> None:
+    alone, batched = await receipts(world)
+    assert alone.batch == ()
+    assert len(batched.batch) == 3
+    for receipt in (alone, batched):
+        await world.client.verify_signature(receipt)
+        assert receipt.signer == signer_of(Person.SIGNER).address
+        assert receipt.answer.operator == world.operator
+        job = await world.job(receipt.answer.request_id)
+        assert job is not None
+        assert job.answer == receipt.answer
+    assert alone.signature == (await signature(world, alone))
+
+    tampered = replace(alone.answer, result_hash=b"\x01" * 32)
+    stranger = signer_of(Person.WATCHER)
+    own = stranger.sign_digest(alone.answer.digest(alone.domain))
+    for wrong, why in (
+        (replace(alone, answer=tampered), "signed by"),
+        (replace(alone, signer=stranger.address), "signed by"),
+        (replace(alone, signer=stranger.address, signature=own), "was never a signer of"),
+        (replace(alone, domain=Domain(1, alone.domain.verifying_contract)), "another chain"),
+        (replace(alone, domain=Domain(alone.domain.chain_id, ZERO_ADDRESS)), "another oracle"),
+        (replace(alone, signature=alone.signature[:64] + b"\x00"), "27 or 28"),
+        (replace(batched, batch=batched.batch[2:]), "not in the batch"),
+        (replace(batched, batch=batched.batch[:2]), "signed by"),
+        (replace(batched, batch=()), "signed by"),
+        (replace(batched, answer=alone.answer), "not in the batch"),
+    ):
+        with pytest.raises(SignatureError, match=why):
+            await world.client.verify_signature(wrong)
+
+
+async def signature(world: World, receipt: Receipt) -> bytes | None:
+    job = await world.job(receipt.answer.request_id)
+    assert job is not None
+    assert job.state is JobState.SETTLED
+    return job.signature
+
+
+async def test_reading_needs_no_key_and_asking_does(world: World) -> None:
+    reader = OracleClient(world.chain.rpc, world.deployment, None)
+    made = await world.ask()
+    assert (await reader.story(made.id)).operator == world.operator
+    with pytest.raises(ConfigurationError, match="needs a key") as caught:
+        await reader.cancel(made.id)
+    assert "requester_keystore" in (caught.value.hint or "")
+
+
+async def test_connecting_checks_that_the_deployment_is_on_the_chain(world: World) -> None:
+    path = world.settings.deployment_path
+    async with connect(world.chain.url, path) as client:
+        assert client.deployment == world.deployment
+    with pytest.raises(ConfigurationError, match="no deployment file"):
+        async with connect(world.chain.url, path.with_name("absent.json")):
+            pass
+    for other in (
+        replace(world.deployment, chain_id=1),
+        replace(world.deployment, genesis_hash=b"\x01" * 32),
+        replace(world.deployment, oracle=ZERO_ADDRESS),
+    ):
+        with pytest.raises(WrongChain):
+            async with connect(world.chain.url, other):
+                pass

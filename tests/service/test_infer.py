@@ -1,0 +1,176 @@
+"""From a bound job to a signed result: retries, inputs without output, what is never redone."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from oracle.core.job import Job, JobState
+from oracle.core.receipt import Answer, recover
+from oracle.errors import InferenceError, ModelFileError, OracleError, UnusableOutput
+from oracle.ports import Inference, Tensors
+from oracle.service.infer import SIGNATURE_KIND, Infer
+from tests.service.fakes import (
+    DOMAIN,
+    NOW,
+    OPERATOR,
+    OUTPUT,
+    SIGNER,
+    Clock,
+    Engine,
+    Jobs,
+    Registry,
+    good,
+    model,
+    request,
+)
+
+
+class Bench:
+    """The verb with everything it needs, and a bound job."""
+
+    def __init__(self, *numbers: int) -> None:
+        self.jobs, self.engine, self.clock = Jobs(), Engine(), Clock()
+        self.registry = Registry(*(model(number) for number in numbers or (1,)))
+        self.infer = Infer(
+            self.jobs,  # type: ignore[arg-type]
+            self.registry,
+            self.engine,
+            SIGNER,
+            self.clock,
+            DOMAIN,
+            OPERATOR,
+        )
+
+    def bound(self, **changes: object) -> Job:
+        return self.jobs.add(JobState.ACCEPTED, accepted=True, **changes)  # type: ignore[arg-type]
+
+    async def rounds(self, count: int) -> None:
+        for _ in range(count):
+            await self.infer.cycle()
+            self.clock.seconds += 60
+
+
+async def test_a_result_is_saved_with_a_signature_over_it() -> None:
+    bench = Bench()
+    job = bench.bound()
+    assert await bench.infer.cycle()
+    done = bench.jobs.now(job)
+    assert done.state is JobState.COMPUTED
+    assert done.result == OUTPUT.tobytes()
+    assert done.answer == Answer.of(job.request_id, job.request, OPERATOR, OUTPUT.tobytes())
+    assert done.signature is not None
+    digest = done.answer.digest(DOMAIN)
+    assert recover(digest, done.signature) == SIGNER.address
+    assert bench.jobs.signatures[SIGNATURE_KIND, job.request_id] == digest
+
+
+async def test_nothing_bound_is_nothing_done() -> None:
+    assert not await Bench().infer.cycle()
+
+
+async def test_a_saved_signature_is_used_again_and_the_model_is_not_run() -> None:
+    bench = Bench()
+    job = bench.bound(signature=b"\x05" * 65, result=b"old")
+    await bench.infer.cycle()
+    done = bench.jobs.now(job)
+    assert (done.state, done.result, done.signature) == (JobState.COMPUTED, b"old", b"\x05" * 65)
+    assert bench.engine.runs == 0
+
+
+async def test_a_run_that_fails_is_tried_again_later() -> None:
+    bench = Bench()
+    bench.engine.behave = lambda _: InferenceError("out of memory")
+    job = bench.bound()
+    await bench.infer.cycle()
+    waiting = bench.jobs.now(job)
+    assert (waiting.state, waiting.attempts) == (JobState.ACCEPTED, 1)
+    assert waiting.not_before > NOW
+    assert waiting.reason == "out of memory"
+    assert not await bench.infer.cycle(), "not before its time"
+    bench.engine.behave = lambda _: good()
+    bench.clock.seconds = waiting.not_before
+    await bench.infer.cycle()
+    done = bench.jobs.now(job)
+    assert (done.state, done.attempts, done.reason) == (JobState.COMPUTED, 0, None)
+
+
+async def test_a_run_that_keeps_failing_is_given_up() -> None:
+    bench = Bench()
+    bench.engine.behave = lambda _: InferenceError("out of memory")
+    job = bench.bound()
+    await bench.rounds(5)
+    assert bench.jobs.now(job).state is JobState.FAILED
+    assert bench.engine.runs == 3
+    assert bench.jobs.signatures == {}
+
+
+async def test_an_input_without_an_output_is_answered_with_the_empty_result() -> None:
+    bench = Bench()
+    undecodable = bench.bound(request_input=b"\0" * 3)
+    not_finite = bench.bound(request_input=np.array([[np.inf, 1]], np.float32).tobytes())
+    await bench.infer.cycle()
+    assert bench.engine.runs == 0
+    bench.engine.behave = lambda _: UnusableOutput("NaN in y")
+    unusable = bench.bound()
+    await bench.infer.cycle()
+    for job in (undecodable, not_finite, unusable):
+        done = bench.jobs.now(job)
+        assert (done.state, done.result) == (JobState.COMPUTED, b"")
+        assert done.signature is not None
+        assert (done.reason or "").startswith("unanswerable input")
+
+
+async def test_one_failure_leaves_its_neighbours_alone() -> None:
+    bench = Bench()
+    poison = np.array([[-1.0, 0.0]], np.float32)
+
+    def behave(inputs: Tensors) -> Inference | OracleError:
+        return InferenceError("no") if inputs["x"][0, 0] < 0 else good()
+
+    bench.engine.behave = behave
+    bad = bench.bound(request_input=poison.tobytes())
+    fine = bench.bound()
+    await bench.infer.cycle()
+    assert bench.jobs.now(bad).state is JobState.ACCEPTED
+    assert bench.jobs.now(fine).state is JobState.COMPUTED
+
+
+async def test_a_model_that_cannot_be_loaded_waits_until_the_deadline_and_holds_up_no_other() -> (
+    None
+):
+    bench = Bench(1, 2)
+    bench.engine.broken[model(2).terms.program_root] = ModelFileError("not stored here")
+    missing = bench.bound(terms=request(model_id=model(2).id))
+    unknown = bench.bound(terms=request(model_id=b"\x0f" * 32))
+    fine = bench.bound()
+    await bench.rounds(8)
+    assert bench.jobs.now(fine).state is JobState.COMPUTED
+    for job in (missing, unknown):
+        waiting = bench.jobs.now(job)
+        assert waiting.state is JobState.ACCEPTED
+        assert waiting.not_before - bench.clock.seconds <= 30
+    bench.clock.seconds = missing.request.deadline + 31
+    await bench.infer.cycle()
+    assert bench.jobs.now(missing).state is JobState.FAILED
+    assert bench.jobs.now(missing).reason == "not stored here"
+
+
+async def test_a_second_result_for_one_request_is_not_signed_and_spoils_no_other() -> None:
+    bench = Bench()
+    spoilt, fine = bench.bound(), bench.bound()
+    bench.jobs.signatures[SIGNATURE_KIND, spoilt.request_id] = b"\x01" * 32
+    await bench.infer.cycle()
+    failed = bench.jobs.now(spoilt)
+    assert (failed.state, failed.signature) == (JobState.FAILED, None)
+    assert "second time" in (failed.reason or "")
+    assert bench.jobs.now(fine).state is JobState.COMPUTED
+
+
+async def test_the_same_result_is_signed_again_after_a_crash_before_it_was_saved() -> None:
+    bench = Bench()
+    job = bench.bound()
+    await bench.infer.cycle()
+    first = bench.jobs.now(job)
+    bench.jobs.table[job.request_id] = job
+    await bench.infer.cycle()
+    assert bench.jobs.now(job).signature == first.signature

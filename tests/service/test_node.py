@@ -1,0 +1,173 @@
+"""When steps run: doorbells, pauses after errors, the end by a bug, by draining and by a stop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from oracle.core.job import JobState
+from oracle.errors import ChainUnreachable, WrongChain
+from oracle.service.node import Duty, Node, Step
+from oracle.service.watch import Watch, WatchPolicy
+from tests.service.fakes import OPERATOR, Beats, Clock, Jobs, Reader
+
+
+class Bench:
+    """A node of given steps."""
+
+    def __init__(
+        self, *steps: Step, duties: tuple[Duty, ...] = (), drain_seconds: float = 60
+    ) -> None:
+        self.jobs, self.beats, self.clock = Jobs(), Beats(), Clock()
+        watch = Watch(Reader(), self.jobs, OPERATOR, WatchPolicy(start_block=1))  # type: ignore[arg-type]
+        self.node = Node(
+            steps,
+            duties,
+            watch,
+            self.jobs,  # type: ignore[arg-type]
+            self.beats,
+            self.clock,
+            OPERATOR,
+            drain_seconds=drain_seconds,
+        )
+
+    async def run(self) -> None:
+        async with asyncio.timeout(20):
+            await self.node.run()
+
+
+class Rounds:
+    """A step's cycle that plays what it is given, round by round, and then calls `at_end`."""
+
+    def __init__(self, *played: bool | BaseException) -> None:
+        self.count = 0
+        self.played = played
+        self.at_end: Callable[[], None] = lambda: None
+
+    async def __call__(self) -> bool:
+        await asyncio.sleep(0)
+        self.count += 1
+        if self.count > len(self.played):
+            self.at_end()
+            return False
+        what = self.played[self.count - 1]
+        if isinstance(what, BaseException):
+            raise what
+        return what
+
+
+async def test_work_is_followed_by_another_round_at_once_and_wakes_the_next_step() -> None:
+    first, second = Rounds(True, True), Rounds(False)
+    bench = Bench(Step("first", first, wakes=("second",)), Step("second", second))
+    second.at_end = bench.node.stop
+    await bench.run()
+    assert first.count >= 3
+    assert second.count >= 2
+
+
+async def test_a_duty_rings_a_step_that_would_sleep_for_ever() -> None:
+    rounds = Rounds(False, False)
+    bench = Bench(Step("sleepy", rounds), duties=(Duty("sleepy", 0.01),))
+    rounds.at_end = bench.node.stop
+    await bench.run()
+    assert rounds.count == 3
+
+
+async def test_an_error_on_purpose_is_named_in_the_heartbeat_and_tried_again_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pauses: list[float] = []
+    sleep = asyncio.sleep
+
+    async def recorded(seconds: float) -> None:
+        pauses.extend([seconds] if seconds else [])
+        await sleep(0)
+
+    monkeypatch.setattr("oracle.service.node.asyncio.sleep", recorded)
+    failure = ChainUnreachable("no answer")
+    rounds = Rounds(*[failure] * 8)
+    bench = Bench(Step("step", rounds))
+    troubles: list[object] = []
+
+    def at_end() -> None:
+        troubles.append(dict(bench.node._trouble))
+        bench.node.stop()
+
+    rounds.at_end = at_end
+    await bench.run()
+    assert pauses == [1, 2, 4, 8, 16, 30, 30, 30]
+    assert troubles == [{"step": "no answer"}]
+    assert bench.beats.written[-1].trouble == {}, "the round after it went well"
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("a bug"), WrongChain("another chain")])
+async def test_a_bug_and_another_chain_end_the_node_loudly(error: Exception) -> None:
+    ended: list[str] = []
+
+    async def forever() -> bool:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("forever")
+        return False
+
+    bench = Bench(Step("broken", Rounds(error)), Step("forever", forever))
+    with pytest.raises(type(error)):
+        await bench.run()
+    assert ended == ["forever"]
+
+
+async def test_draining_stops_the_intake_and_finishes_what_is_begun() -> None:
+    taken, worked = Rounds(), Rounds()
+    bench = Bench(
+        Step("intake", taken, idle_seconds=0.01, intake=True),
+        Step("work", finishing(lambda: bench, worked), idle_seconds=0.01),
+    )
+    bench.jobs.add(JobState.ANSWERING)
+    bench.jobs.add(JobState.ANSWERED)
+    bench.node.drain()
+    await bench.run()
+    assert taken.count == 0
+    assert worked.count >= 3
+    assert bench.beats.written[-1].draining
+
+
+def finishing(bench: Callable[[], Bench], rounds: Rounds) -> Callable[[], Awaitable[bool]]:
+    """A step that finishes all jobs in its third round."""
+
+    async def cycle() -> bool:
+        await rounds()
+        if rounds.count == 3:
+            bench().jobs.table.clear()
+        return False
+
+    return cycle
+
+
+async def test_draining_ends_when_its_time_is_up() -> None:
+    bench = Bench(Step("idle", Rounds()), drain_seconds=0)
+    stuck = bench.jobs.add(JobState.ANSWERING)
+    bench.node.drain()
+    await bench.run()
+    assert bench.jobs.now(stuck).state is JobState.ANSWERING
+
+
+async def test_a_stop_ends_a_draining_node_at_once() -> None:
+    bench = Bench(Step("idle", Rounds()))
+    bench.jobs.add(JobState.ANSWERING)
+    bench.node.drain()
+    running = asyncio.create_task(bench.run())
+    await asyncio.sleep(0)
+    bench.node.stop()
+    await running
+
+
+async def test_the_heartbeat_is_written_at_the_start_and_at_the_end() -> None:
+    bench = Bench(Step("idle", Rounds()))
+    bench.node.stop()
+    await bench.run()
+    first, last = bench.beats.written
+    assert first.operator == OPERATOR
+    assert (first.head_block, last.draining) == (None, False)

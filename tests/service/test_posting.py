@@ -1,0 +1,243 @@
+"""Accepting, answering and settling: what goes into a transaction, and what is put off."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from oracle.core.job import Job, JobState
+from oracle.core.receipt import Answer as AnswerMessage
+from oracle.core.transaction import Purpose
+from oracle.core.types import ZERO_ADDRESS
+from oracle.errors import ContractReverted
+from oracle.service.accept import Accept
+from oracle.service.answer import Answer
+from oracle.service.post import Post, within_callback_budget
+from oracle.service.settle import Settle
+from oracle.service.transact import Transact, TransactPolicy
+from tests.service.fakes import (
+    DOMAIN,
+    NOW,
+    OPERATOR,
+    SIGNER,
+    STRANGER,
+    Clock,
+    Contract,
+    Gateway,
+    Jobs,
+    Transactions,
+    request,
+)
+
+WRONG_STATE, TOO_EARLY = 1, 4
+
+
+class Bench:
+    def __init__(self, *, in_flight: int = 16) -> None:
+        self.jobs, self.gateway, self.clock = Jobs(), Gateway(), Clock()
+        self.transactions, self.contract = Transactions(self.jobs), Contract()
+        transact = Transact(
+            self.jobs,  # type: ignore[arg-type]
+            self.transactions,
+            self.gateway,
+            SIGNER,
+            self.clock,
+            31337,
+            TransactPolicy(max_in_flight=in_flight),
+        )
+        post = Post(self.jobs, self.gateway, transact, self.contract, SIGNER.address)  # type: ignore[arg-type]
+        common: tuple[Any, ...] = (self.jobs, self.contract, self.gateway)
+        self.accept = Accept(*common, transact, SIGNER, self.clock, DOMAIN, OPERATOR)
+        self.answer = Answer(*common, post, SIGNER, self.clock, DOMAIN, OPERATOR, batch=3)
+        self.settle = Settle(*common, post, self.clock, OPERATOR, batch=3)
+
+    def computed(self, **terms: Any) -> Job:
+        made = request(**terms)
+        result = b"result"
+        answer = AnswerMessage.of(made.id(DOMAIN), made, OPERATOR, result)
+        return self.jobs.add(
+            JobState.COMPUTED, made, result=result, answer=answer, signature=b"\x01" * 65
+        )
+
+    def answered(self, settle_at: int, **terms: Any) -> Job:
+        made = request(**terms)
+        answer = AnswerMessage.of(made.id(DOMAIN), made, OPERATOR, b"result")
+        return self.jobs.add(
+            JobState.ANSWERED, made, result=b"result", answer=answer, settle_at=settle_at
+        )
+
+    @property
+    def posted(self) -> list[bytes]:
+        return [one.call.data for one in self.transactions.table.values()]
+
+
+# ---- answering
+
+
+async def test_one_answer_goes_alone_and_several_share_a_transaction() -> None:
+    bench = Bench()
+    first = bench.computed()
+    assert await bench.answer.cycle()
+    assert bench.posted == [b"answer" + first.request_id]
+    several = [bench.computed() for _ in range(3)]
+    bench.gateway.returned = bytes(3)
+    await bench.answer.cycle()
+    assert bench.posted[1] == b"batch!" + b"".join(one.request_id for one in several)
+    assert not await bench.answer.cycle()
+
+
+async def test_what_the_chain_would_refuse_is_left_out_and_put_off() -> None:
+    bench = Bench()
+    jobs = [bench.computed() for _ in range(3)]
+    bench.gateway.returned = bytes([0, WRONG_STATE, 0])
+    await bench.answer.cycle()
+    assert bench.posted == [b"batch!" + jobs[0].request_id + jobs[2].request_id]
+    left_out = bench.jobs.now(jobs[1])
+    assert (left_out.state, left_out.attempts) == (JobState.COMPUTED, 1)
+    assert (left_out.reason, left_out.not_before) == ("WrongState", NOW + 2)
+
+
+async def test_where_all_are_refused_nothing_is_sent() -> None:
+    bench = Bench()
+    jobs = [bench.computed() for _ in range(2)]
+    bench.gateway.returned = bytes([WRONG_STATE, WRONG_STATE])
+    assert await bench.answer.cycle()
+    assert bench.posted == []
+    assert {bench.jobs.now(one).state for one in jobs} == {JobState.COMPUTED}
+
+
+async def test_a_refused_answer_is_tried_until_its_deadline_and_then_given_up() -> None:
+    bench = Bench()
+    job = bench.computed()
+    bench.gateway.reverts = ContractReverted("WrongState")
+    while bench.clock.seconds <= job.request.deadline:
+        await bench.answer.cycle()
+        waiting = bench.jobs.now(job)
+        assert waiting.state is JobState.COMPUTED
+        assert 0 < waiting.not_before - bench.clock.seconds <= 30
+        bench.clock.seconds = waiting.not_before
+        bench.gateway.time = int(bench.clock.seconds)
+    assert waiting.attempts > 4
+    await bench.answer.cycle()
+    failed = bench.jobs.now(job)
+    assert failed.state is JobState.FAILED
+    assert failed.reason == "the deadline passed before it was posted"
+    assert bench.posted == []
+
+
+async def test_the_deadline_itself_is_in_time() -> None:
+    bench = Bench()
+    job = bench.computed()
+    bench.gateway.time = job.request.deadline
+    await bench.answer.cycle()
+    assert len(bench.posted) == 1
+
+
+async def test_nothing_is_posted_where_enough_is_in_flight() -> None:
+    bench = Bench(in_flight=1)
+    bench.computed()
+    await bench.answer.cycle()
+    bench.computed()
+    bench.answered(0)
+    assert not await bench.answer.cycle()
+    assert not await bench.settle.cycle()
+    bench.jobs.add(JobState.ADMITTED)
+    assert not await bench.accept.cycle()
+    assert len(bench.posted) == 1
+
+
+async def test_eager_callbacks_count_against_a_batchs_gas_and_others_do_not() -> None:
+    bench = Bench()
+    hungry = {"consumer": STRANGER, "callback_gas_limit": 5_000_000}
+    eager = [bench.computed(**hungry, eager=True, deadline=int(NOW) + 9 + i) for i in range(2)]
+    await bench.answer.cycle()
+    assert bench.posted == [b"answer" + eager[0].request_id]
+    await bench.answer.cycle()
+    patient = [bench.computed(**hungry) for _ in range(3)]
+    bench.gateway.returned = bytes(3)
+    await bench.answer.cycle()
+    assert len(bench.posted[2]) == 6 + 32 * len(patient)
+
+
+def test_one_job_fits_whatever_it_promises() -> None:
+    job = Bench().computed()
+    assert within_callback_budget([job, job], lambda _: 10**9) == [job]
+    assert within_callback_budget([], lambda _: 1) == []
+
+
+# ---- settling
+
+
+async def test_only_what_is_final_is_settled() -> None:
+    bench = Bench()
+    final, open_still = bench.answered(int(NOW)), bench.answered(int(NOW) + 1)
+    bench.gateway.returned = bytes(1)
+    assert await bench.settle.cycle()
+    assert bench.posted == [b"settle" + final.request_id]
+    assert bench.jobs.now(open_still).state is JobState.ANSWERED
+    assert not await bench.settle.cycle()
+
+
+async def test_a_chain_that_stands_still_is_not_waited_for() -> None:
+    bench = Bench()
+    bench.answered(int(NOW) + 30)
+    bench.gateway.time = int(NOW)
+    bench.clock.seconds = NOW + 44
+    assert not await bench.settle.cycle()
+    bench.clock.seconds = NOW + 45
+    assert await bench.settle.cycle()
+
+
+async def test_a_result_travels_only_to_where_somebody_hears_it() -> None:
+    bench = Bench()
+    bench.answered(0, consumer=ZERO_ADDRESS)
+    bench.answered(0, consumer=STRANGER, callback_gas_limit=1)
+    bench.gateway.returned = bytes(2)
+    await bench.settle.cycle()
+    assert [one.result for one in bench.contract.settle_items] == [b"", b"result"]
+
+
+async def test_a_refused_settlement_is_never_given_up_but_ever_rarer() -> None:
+    bench = Bench()
+    job = bench.answered(0)
+    waits = []
+    for _ in range(40):
+        bench.gateway.returned = bytes([TOO_EARLY])
+        await bench.settle.cycle()
+        waiting = bench.jobs.now(job)
+        waits.append(waiting.not_before - bench.clock.seconds)
+        bench.clock.seconds = waiting.not_before
+    assert waits == sorted(waits)
+    assert waits[-1] == 600
+    assert bench.jobs.now(job).state is JobState.ANSWERED
+
+
+# ---- accepting
+
+
+async def test_each_acceptance_is_a_transaction_of_its_own() -> None:
+    bench = Bench()
+    jobs = [bench.jobs.add(JobState.ADMITTED) for _ in range(2)]
+    assert await bench.accept.cycle()
+    assert sorted(bench.posted) == sorted(b"accept" + one.request_id for one in jobs)
+    assert {one.purpose for one in bench.transactions.table.values()} == {Purpose.ACCEPT}
+    assert {kind for kind, _ in bench.jobs.signatures} == {"accept"}
+
+
+async def test_an_acceptance_that_is_refused_is_tried_three_times() -> None:
+    bench = Bench()
+    job = bench.jobs.add(JobState.ADMITTED)
+    bench.gateway.reverts = ContractReverted("WrongState")
+    states = []
+    for _ in range(3):
+        await bench.accept.cycle()
+        states.append(bench.jobs.now(job).state)
+        bench.clock.seconds += 60
+    assert states == [JobState.ADMITTED, JobState.ADMITTED, JobState.DECLINED]
+    assert bench.posted == []
+
+
+@pytest.mark.parametrize("verb", ["accept", "answer", "settle"])
+async def test_a_verb_without_work_says_so(verb: str) -> None:
+    assert not await getattr(Bench(), verb).cycle()
