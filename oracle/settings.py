@@ -134,7 +134,8 @@ def load(file: Path | None = None, **overrides: Any) -> Settings:
             for problem in error.errors()
         )
         raise ConfigurationError(
-            f"bad settings: {problems}", hint=f"see {path} and the ORACLE_* variables"
+            f"bad settings: {problems}",
+            hint=f"see {path}, the ORACLE_* variables and `oracle settings`",
         ) from None
     except ValueError as error:  # tomllib.TOMLDecodeError
         raise ConfigurationError(f"{path} is not TOML: {error}") from None
@@ -147,5 +148,5 @@ def _refuse_unknown_variables() -> None:
     if unknown:
         raise ConfigurationError(
             f"unknown environment variable: {', '.join(unknown)}",
-            hint="settings are listed in docs/settings.md",
+            hint="`oracle settings` lists what can be set",
         )

@@ -1,4 +1,4 @@
-"""The entry point: global options and the tree of verbs."""
+"""The entry point: global options, in front of the tree of verbs."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 
 from oracle import __version__
-from oracle.cli import bench, deploy, devnet, keystore, model, node, operator, request
 from oracle.cli.context import remember
-from oracle.cli.demo import register as register_demo
+from oracle.cli.verbs import LazyVerbs
 
 app = typer.Typer(
     name="oracle",
+    cls=LazyVerbs,
     help="An inference oracle that a contract can hold to account.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -38,17 +38,6 @@ def _global(
     ] = False,
 ) -> None:
     remember(config, data_dir=data_dir, rpc_url=rpc_url, deployment=deployment)
-
-
-app.add_typer(devnet.app, name="devnet")
-app.add_typer(keystore.app, name="keystore")
-app.add_typer(model.app, name="model")
-app.add_typer(operator.app, name="operator")
-app.add_typer(node.app, name="node")
-app.add_typer(bench.app, name="bench")
-deploy.register(app)
-request.register(app)
-register_demo(app)
 
 
 def main() -> None:

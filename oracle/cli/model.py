@@ -51,7 +51,7 @@ async def add(
         {
             "id": added.id,
             "name": added.name,
-            "tier": f"{added.terms.tier.name.lower()} ({backing(added.terms.tier)})",
+            "tier": backing(added.terms.tier),
             "file_sha256": added.file.sha256,
             "bytes": added.file.size,
             "parameters": added.file.parameter_count,
@@ -114,7 +114,7 @@ def describe(model: Model) -> dict[str, Any]:
         "name": model.name,
         "registrar": model.registrar,
         "live": model.live,
-        "tier": f"{model.terms.tier.name.lower()} ({backing(model.terms.tier)})",
+        "tier": backing(model.terms.tier),
         "file_sha256": model.terms.program_root,
         "uri": model.uri,
         "challenge_window_seconds": model.terms.challenge_window,

@@ -13,7 +13,7 @@ from oracle.bootstrap.node import SystemClock, run_node
 from oracle.cli.command import verb
 from oracle.cli.context import Json, operator_address, output, settings, start_logging
 from oracle.core.types import address, format_opg
-from oracle.errors import NotFound
+from oracle.errors import ChainUnreachable, NotFound
 from oracle.ports import Heartbeat
 from oracle.storage.heartbeat import HeartbeatFile
 from oracle.storage.storage import open_storage
@@ -78,19 +78,22 @@ async def status(as_json: Json = False) -> None:
         "head_block": heartbeat.head_block,
         "cursor_block": heartbeat.cursor_block,
         "trouble": dict(heartbeat.trouble) or "none",
-        "jobs": {state.value: count for state, count in totals.jobs.items()},
+        "jobs": {state.value: count for state, count in totals.jobs.items() if count},
         "fees_earned_opg": format_opg(totals.fees_earned),
         "gas_spent_wei": totals.gas_spent_wei,
         "transactions": totals.transactions,
         "reverted": totals.reverted,
     }
-    async with client(configured) as opened:
-        chain = await opened.staking.status(operator)
-        facts |= {
-            "stake_opg": format_opg(chain.stake),
-            "locked_opg": format_opg(chain.locked),
-            "free_opg": format_opg(chain.free),
-        }
+    try:
+        async with client(configured) as opened:
+            chain = await opened.staking.status(operator)
+            facts |= {
+                "stake_opg": format_opg(chain.stake),
+                "locked_opg": format_opg(chain.locked),
+                "free_opg": format_opg(chain.free),
+            }
+    except ChainUnreachable as error:  # what the node itself says is wanted now more than ever
+        facts["chain"] = error.message
     output(as_json).result(facts)
     if not facts["alive"]:
         raise typer.Exit(1)

@@ -6,6 +6,7 @@ With `--json` only the object goes to standard output; everything else goes to s
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -16,7 +17,14 @@ from rich.table import Table
 
 from oracle.errors import OracleError
 
-_out = Console(highlight=False, emoji=False, soft_wrap=True)
+_WIDTH_UNWATCHED = 160
+
+_out = Console(
+    highlight=False,
+    emoji=False,
+    soft_wrap=True,
+    width=None if sys.stdout.isatty() else _WIDTH_UNWATCHED,
+)
 _err = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 
 
@@ -33,9 +41,8 @@ class Output:
         elif text is not None:
             _out.print(text, markup=False)
         else:
-            width = max((len(name) for name in data), default=0)
-            for name, value in data.items():
-                _out.print(f"{name.replace('_', ' '):<{width}}  {jsonable(value)}", markup=False)
+            for line in _lines(data):
+                _out.print(line, markup=False)
 
     def table(
         self, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], **extra: Any
@@ -66,6 +73,25 @@ class Output:
                 yield
         else:
             yield
+
+
+def _lines(data: Mapping[str, Any], indent: int = 0) -> Iterator[str]:
+    """Name-value lines; what is nested stands indented below its name."""
+    width = max((len(name) for name in data), default=0)
+    margin = " " * indent
+    for name, value in data.items():
+        label = f"{margin}{name.replace('_', ' '):<{width}}  "
+        if isinstance(value, Mapping) and value:
+            yield label.rstrip()
+            yield from _lines(value, indent + 2)
+        elif isinstance(value, list | tuple) and value and isinstance(value[0], Mapping):
+            yield label.rstrip()
+            for item in value:
+                yield from _lines(item, indent + 2)
+        elif isinstance(value, list | tuple):
+            yield label + (", ".join(str(jsonable(item)) for item in value) or "none")
+        else:
+            yield label + str(jsonable(value))
 
 
 def jsonable(value: Any) -> Any:

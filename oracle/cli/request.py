@@ -73,7 +73,9 @@ async def request(
             "deadline": made.request.deadline,
         }
         if wait or wait_answered:
-            with out.progress(f"waiting for the answer to 0x{made.id.hex()}"):
+            # Said before the wait: whatever ends it, the fee is found again by the id.
+            out.say(f"waiting for the answer to 0x{made.id.hex()}")
+            with out.progress("waiting"):
                 found = await client.wait(
                     made.id,
                     until="final" if wait else "answered",
@@ -157,8 +159,9 @@ def read_inputs(path: Path) -> Inputs:
 
 def _read_arrays(path: Path) -> Inputs:
     """What a file of NumPy's holds, whatever its name says: one array, or arrays by name."""
-    loaded = np.load(path, allow_pickle=False)
-    if isinstance(loaded, np.ndarray):
-        return [loaded]
-    with loaded as arrays:
-        return dict(arrays)
+    with path.open("rb") as file:  # opened here: NumPy leaves files it cannot read open
+        loaded = np.load(file, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return [loaded]
+        with loaded as arrays:
+            return dict(arrays)

@@ -6,7 +6,7 @@ Computes nothing and follows no transaction.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from oracle.core.job import Job, JobState, Trigger
 from oracle.core.receipt import Answer as AnswerMessage
@@ -24,9 +24,12 @@ from oracle.ports import (
     TransactionGateway,
 )
 from oracle.service import journal
-from oracle.service.post import Post, within_callback_budget
+from oracle.service.post import Post, abreast, within_callback_budget
 
 _SLOWEST_RETRY_SECONDS = 30.0
+
+_ABREAST = 4
+"""Most transactions that are simulated and signed side by side: most of it is waiting."""
 
 
 class Answer:
@@ -54,11 +57,12 @@ class Answer:
         self._batch = batch
 
     async def cycle(self) -> bool:
-        """Posts one transaction's worth of answers. True where there was something to post."""
-        if not await self._post.room():
+        """Posts a few transactions' worth of answers. True where there was something to post."""
+        room = min(await self._post.room(), _ABREAST)
+        if room <= 0:
             return False
         due = await self._jobs.jobs(
-            [JobState.COMPUTED], limit=self._batch, due_at=self._clock.now()
+            [JobState.COMPUTED], limit=room * self._batch, due_at=self._clock.now()
         )
         if not due:
             return False
@@ -68,12 +72,23 @@ class Answer:
             refusals = [_refusal(job, "the deadline passed before it was posted") for job in late]
             journal.record(await self._jobs.move(refusals))
         in_time = [job for job in due if job.request.deadline >= chain_time]
-        jobs = within_callback_budget(
-            in_time, lambda job: job.request.callback_gas_limit if job.request.eager else 0
+        await abreast(
+            self._post.post(Purpose.ANSWER, jobs, self._calldata, self._setback)
+            for jobs in self._batches(in_time, room)
         )
-        if jobs:
-            await self._post.post(Purpose.ANSWER, jobs, self._calldata, self._setback)
         return True
+
+    def _batches(self, jobs: Sequence[Job], most: int) -> Iterator[Sequence[Job]]:
+        """The first jobs, in up to so many transactions' worth."""
+        for _ in range(most):
+            batch = within_callback_budget(
+                jobs[: self._batch],
+                lambda job: job.request.callback_gas_limit if job.request.eager else 0,
+            )
+            if not batch:
+                return
+            yield batch
+            jobs = jobs[len(batch) :]
 
     def _calldata(self, jobs: Sequence[Job]) -> bytes:
         answers = [_answer(job) for job in jobs]

@@ -7,7 +7,8 @@ one that is refused: both are handed in.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any
 
 from oracle.core.job import Job
 from oracle.core.transaction import Call, Purpose
@@ -36,9 +37,9 @@ class Post:
         self._sender = sender
         self._contract = contract
 
-    async def room(self) -> bool:
-        """Whether another transaction may be opened now."""
-        return await self._transact.room() > 0
+    async def room(self) -> int:
+        """How many more transactions may be opened now; 0 or less for none."""
+        return await self._transact.room()
 
     async def post(
         self,
@@ -73,6 +74,17 @@ class Post:
             journal.record(await self._jobs.move([setback(job, error.message) for job in jobs]))
             return
         await self._transact.submit(purpose, Call(to, data, gas), [job.request_id for job in kept])
+
+
+async def abreast(posts: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Lets several posts of different jobs run side by side, each to its end.
+
+    Raises:
+        OracleError: the first that failed, when all have ended.
+    """
+    for outcome in await asyncio.gather(*posts, return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            raise outcome
 
 
 def within_callback_budget(jobs: Sequence[Job], gas_of: Callable[[Job], int]) -> list[Job]:

@@ -44,7 +44,7 @@ class Settle:
 
     async def cycle(self) -> bool:
         """Settles one transaction's worth. True where there was something to settle."""
-        if not await self._post.room():
+        if await self._post.room() <= 0:
             return False
         answered = await self._jobs.jobs(
             [JobState.ANSWERED], limit=4 * self._batch, due_at=self._clock.now()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from typer.testing import CliRunner
 from oracle.bootstrap.worker import Worker
 from oracle.chain.contracts import Contracts
 from oracle.chain.deployment import Deployment
+from oracle.chain.keystore import CHEAP_ITERATIONS, create_keystore
 from oracle.chain.rpc import Rpc
 from oracle.chain.sender import TransactionSender
 from oracle.cli.main import app
@@ -106,6 +109,14 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.fixture(autouse=True)
+def _cheap_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """New keystores cost next to nothing to open; what they should cost is tested elsewhere."""
+    cheap = functools.partial(create_keystore, iterations=CHEAP_ITERATIONS)
+    for module in ("keystore", "operator"):
+        monkeypatch.setattr(f"oracle.cli.{module}.create_keystore", cheap)
+
+
 @pytest.fixture(scope="session")
 def devnet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oracle]:
     """A devnet started by `oracle devnet up`, and ended by `oracle devnet down`."""
@@ -124,6 +135,7 @@ def devnet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oracle]:
     oracle.secrets |= {secret_of(person).hex() for person in Person}
     oracle.secrets.add((oracle.data_dir / "keys" / "password").read_text().strip().lower())
     oracle.check(up.stdout + up.stderr)
+    command(oracle, "evm_setAutomine", True)
     yield oracle
     assert oracle.json("devnet", "down")["stopped"] is True
 
@@ -152,11 +164,24 @@ def give(oracle: Oracle, account: str, opg: int) -> None:
 
 def travel(oracle: Oracle, seconds: int) -> None:
     """Moves the devnet's clock on."""
+    command(oracle, "evm_increaseTime", hex(seconds))
+    command(oracle, "anvil_mine", "0x1")
 
-    async def jump() -> None:
+
+@contextmanager
+def blocks_every_second(oracle: Oracle) -> Iterator[None]:
+    """The devnet as it is started; otherwise tests have it mine a block per transaction."""
+    command(oracle, "evm_setIntervalMining", 1)
+    yield
+    command(oracle, "evm_setAutomine", True)
+
+
+def command(oracle: Oracle, method: str, *parameters: object) -> None:
+    """Has anvil do something."""
+
+    async def ask() -> None:
         facts = json.loads((oracle.data_dir / "up.json").read_text())
         async with await Rpc.connect(facts["rpc_url"]) as rpc:
-            await rpc.request("evm_increaseTime", [hex(seconds)])
-            await rpc.request("anvil_mine", ["0x1"])
+            await rpc.request(method, parameters)
 
-    asyncio.run(jump())
+    asyncio.run(ask())

@@ -112,7 +112,6 @@ def test_without_a_chain_it_says_how_to_get_one(oracle: Oracle) -> None:
     assert "oracle devnet up" in oracle.fails(4, "model", "list")
     assert "oracle devnet up" in oracle.fails(7, "devnet", "status")
     assert "no devnet was started here" in oracle.fails(7, "devnet", "down")
-    assert "oracle node run" in oracle.fails(4, "node", "status") or True
 
 
 def test_without_a_node_its_verbs_say_so(oracle: Oracle) -> None:

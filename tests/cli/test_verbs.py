@@ -10,7 +10,7 @@ import pytest
 
 from oracle.devnet.accounts import Person, signer_of
 from oracle.devnet.samples import sample
-from tests.cli.conftest import Oracle, give, travel
+from tests.cli.conftest import Oracle, blocks_every_second, give, travel
 
 UNKNOWN = "0x" + "0f" * 32
 
@@ -89,7 +89,10 @@ def test_a_request_is_answered_and_its_whole_story_told(node: Oracle, image: Pat
     node.json("model", "add", file, "--name", name, "--window", "2", "--min-bond", "20")
     node.json("operator", "offer", name, "--price", "1", "--max-bond", "100", "--min-time", "2")
     _, labels = sample("digits-mlp").held_out_samples()
-    asked = node.json("request", name, "--input", str(image), "--wait", "--time-to-answer", "60")
+    with blocks_every_second(node):
+        printed = node.run("request", name, "--input", str(image), "--wait", "--json")
+    asked = json.loads(printed.out)
+    assert asked["request"] in printed.err, "the id is known before the wait ends"
     assert asked["final"] is True
     assert asked["outputs"]["label"] == [int(labels[0])]
     assert asked["backing"].startswith("unproven")
@@ -194,7 +197,7 @@ def test_bad_arguments_of_a_request_are_refused(devnet: Oracle, image: Path) -> 
     assert "no live model" in refused(7, model="absent")
     for name in ("show", "cancel", "reclaim"):
         assert "is not a request id" in devnet.fails(3, name, "0x12")
-        assert "has no request" in devnet.fails(7, name, UNKNOWN) or name == "reclaim"
+        assert "has no request" in devnet.fails(7, name, UNKNOWN)
 
 
 # ---- keys and chains
@@ -291,6 +294,9 @@ def test_a_node_says_how_it_is_doing_and_is_stopped(node: Oracle) -> None:
     assert facts["operator"] == signer_of(Person.OWNER).address
     assert facts["reverted"] == 0
     assert set(facts["jobs"]) >= {"settled", "answered", "declined"}
+    apart = node.json("--rpc-url", "http://127.0.0.1:1", "node", "status")
+    assert apart["alive"] is True
+    assert "no answer" in apart["chain"]
     assert node.json("node", "stop") == {"process": facts["process"], "ended": True}
     assert "no node runs here" in node.fails(7, "node", "stop")
 
