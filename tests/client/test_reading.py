@@ -100,6 +100,7 @@ async def test_receipts_are_read_from_the_chain_and_prove_who_signed_what(world:
         assert job.answer == receipt.answer
     assert alone.signature == (await signature(world, alone))
 
+    others = tuple(one for one in batched.batch if one != batched.answer.struct_hash())
     tampered = replace(alone.answer, result_hash=b"\x01" * 32)
     stranger = signer_of(Person.WATCHER)
     own = stranger.sign_digest(alone.answer.digest(alone.domain))
@@ -110,8 +111,8 @@ async def test_receipts_are_read_from_the_chain_and_prove_who_signed_what(world:
         (replace(alone, domain=Domain(1, alone.domain.verifying_contract)), "another chain"),
         (replace(alone, domain=Domain(alone.domain.chain_id, ZERO_ADDRESS)), "another oracle"),
         (replace(alone, signature=alone.signature[:64] + b"\x00"), "27 or 28"),
-        (replace(batched, batch=batched.batch[2:]), "not in the batch"),
-        (replace(batched, batch=batched.batch[:2]), "signed by"),
+        (replace(batched, batch=others), "not in the batch"),
+        (replace(batched, batch=batched.batch[::-1]), "signed by"),
         (replace(batched, batch=()), "signed by"),
         (replace(batched, answer=alone.answer), "not in the batch"),
     ):
