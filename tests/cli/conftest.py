@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from typer.testing import CliRunner
 
 from oracle.bootstrap.worker import Worker
@@ -115,6 +116,13 @@ def _cheap_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     cheap = functools.partial(create_keystore, iterations=CHEAP_ITERATIONS)
     for module in ("keystore", "operator"):
         monkeypatch.setattr(f"oracle.cli.{module}.create_keystore", cheap)
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """A node that was run in this process logged to the runner's standard error, which is gone."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
