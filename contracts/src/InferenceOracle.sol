@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
+import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {EIP712} from "solady/utils/EIP712.sol";
 
@@ -16,7 +17,7 @@ import {SignerCheck} from "./libraries/SignerCheck.sol";
 import {TokenTransfer} from "./libraries/TokenTransfer.sol";
 import {Account} from "./types/Account.sol";
 import {Accept} from "./types/Accept.sol";
-import {Answer, AnswerCommitment, AnswerHash} from "./types/Answer.sol";
+import {Answer, AnswerCommitment, AnswerCommitmentHash, AnswerHash} from "./types/Answer.sol";
 import {InferenceRequest, RequestParams} from "./types/InferenceRequest.sol";
 import {RequestSlot, RequestSlotLibrary} from "./types/RequestSlot.sol";
 import {DeliveryState, Notice, RequestState} from "./types/RequestState.sol";
@@ -28,12 +29,12 @@ import {DeliveryState, Notice, RequestState} from "./types/RequestState.sol";
 contract InferenceOracle is IInferenceOracle, EIP712, ReentrancyGuardTransient {
     using TokenTransfer for IERC20;
 
-    /// @dev What consecutive items of a batch release and pay to one operator.
+    /// @dev What consecutive items of a batch release and pay to one operator. Sums are of `uint96`s.
     struct Earnings {
         address operator;
         address payout;
-        uint96 bond;
-        uint96 fee;
+        uint256 bond;
+        uint256 fee;
     }
 
     // ---- constants
@@ -217,10 +218,13 @@ contract InferenceOracle is IInferenceOracle, EIP712, ReentrancyGuardTransient {
         ItemCode code = _answerCode(slot, item.request.deadline, operator);
         if (code != ItemCode.Done) _revertAnswer(code, requestId, slot, item.request, operator);
 
-        (RequestSlot answered, bytes32 structHash) = _recordAnswer(requestId, item, operator);
+        bytes32 resultHash = sha256(item.result);
+        RequestSlot answered = _recordAnswer(requestId, item, operator, resultHash);
         address signer = IOperatorStaking(STAKING).recordAnswers(operator, 1);
-        _requireSigner(_hashTypedData(structHash), signature, signer);
-        _announceAnswer(requestId, answered, item, operator);
+        _requireSigner(_hashTypedData(_answerStructHash(requestId, item, operator, resultHash)), signature, signer);
+        if (_isEagerNoticeDue(item.request)) {
+            _notify(requestId, answered, item.request, Notice.Answered, item.result);
+        }
     }
 
     /// @inheritdoc IInferenceOracle
@@ -231,30 +235,37 @@ contract InferenceOracle is IInferenceOracle, EIP712, ReentrancyGuardTransient {
     {
         if (items.length == 0) revert EmptyBatch();
         codes = new ItemCode[](items.length);
-        bytes32[] memory requestIds = new bytes32[](items.length);
         bytes32[] memory structHashes = new bytes32[](items.length);
+        bytes32 domainSeparator = _domainSeparator();
         uint32 taken;
+        bool anyNotice;
 
         for (uint256 i; i < items.length; ++i) {
             AnswerItem calldata item = items[i];
-            bytes32 requestId = requestIdOf(item.request);
-            requestIds[i] = requestId;
-            codes[i] = _answerCode(_slots[requestId], item.request.deadline, operator);
-            if (codes[i] == ItemCode.Done) {
-                (, structHashes[i]) = _recordAnswer(requestId, item, operator);
-                ++taken;
-            } else {
-                structHashes[i] = _answerStructHash(requestId, item, operator, sha256(item.result));
-                emit ItemSkipped(requestId, codes[i]);
+            bytes32 requestId = _requestIdIn(domainSeparator, item.request);
+            bytes32 resultHash = sha256(item.result);
+            structHashes[i] = _answerStructHash(requestId, item, operator, resultHash);
+            ItemCode code = _answerCode(_slots[requestId], item.request.deadline, operator);
+            if (code != ItemCode.Done) {
+                codes[i] = code;
+                emit ItemSkipped(requestId, code);
+                continue;
             }
+            _recordAnswer(requestId, item, operator, resultHash);
+            ++taken;
+            if (_isEagerNoticeDue(item.request)) anyNotice = true;
         }
 
         address signer = IOperatorStaking(STAKING).recordAnswers(operator, taken);
         _requireSigner(_hashTypedData(AnswerHash.batchHash(structHashes)), signature, signer);
+
+        // Callbacks come after the signature is checked, and most batches have none.
+        if (!anyNotice) return codes;
         for (uint256 i; i < items.length; ++i) {
-            if (codes[i] == ItemCode.Done) {
-                _announceAnswer(requestIds[i], _slots[requestIds[i]], items[i], operator);
-            }
+            AnswerItem calldata item = items[i];
+            if (codes[i] != ItemCode.Done || !_isEagerNoticeDue(item.request)) continue;
+            bytes32 requestId = requestIdOf(item.request);
+            _notify(requestId, _slots[requestId], item.request, Notice.Answered, item.result);
         }
     }
 
@@ -264,7 +275,7 @@ contract InferenceOracle is IInferenceOracle, EIP712, ReentrancyGuardTransient {
     function settle(SettleItem calldata item) external nonReentrant {
         bytes32 requestId = requestIdOf(item.request);
         RequestSlot slot = _slots[requestId];
-        ItemCode code = _settleCode(slot, item);
+        (ItemCode code, bool noticeDue) = _settleCode(slot, item);
         if (code != ItemCode.Done) _revertSettle(code, requestId, slot, item.request);
 
         InferenceRequest calldata terms = item.request;
@@ -274,7 +285,7 @@ contract InferenceOracle is IInferenceOracle, EIP712, ReentrancyGuardTransient {
         address payout = IOperatorStaking(STAKING).release(operator, terms.bond);
         _credit(payout, terms.fee);
         emit RequestSettled(requestId, operator, payout, terms.fee);
-        if (_isFinalNoticeDue(slot, terms)) _notify(requestId, slot, terms, Notice.Final, item.result);
+        if (noticeDue) _notify(requestId, slot, terms, Notice.Final, item.result);
     }
 
     /// @inheritdoc IInferenceOracle
@@ -282,29 +293,30 @@ contract InferenceOracle is IInferenceOracle, EIP712, ReentrancyGuardTransient {
         if (items.length == 0) revert EmptyBatch();
         codes = new ItemCode[](items.length);
         Earnings memory earnings;
-        bool anyConsumer;
+        bytes32 domainSeparator = _domainSeparator();
+        bool anyNotice;
 
         for (uint256 i; i < items.length; ++i) {
             SettleItem calldata item = items[i];
-            bytes32 requestId = requestIdOf(item.request);
+            bytes32 requestId = _requestIdIn(domainSeparator, item.request);
             RequestSlot slot = _slots[requestId];
-            ItemCode code = _settleCode(slot, item);
+            (ItemCode code, bool noticeDue) = _settleCode(slot, item);
             if (code != ItemCode.Done) {
                 codes[i] = code;
                 emit ItemSkipped(requestId, code);
                 continue;
             }
-            if (item.request.consumer != address(0)) anyConsumer = true;
             _slots[requestId] = slot.withState(RequestState.Settled);
+            if (noticeDue) anyNotice = true;
             _earn(earnings, requestId, item);
         }
         _payOut(earnings);
 
         // Callbacks come after all money, and most batches have none.
-        if (!anyConsumer) return codes;
+        if (!anyNotice) return codes;
         for (uint256 i; i < items.length; ++i) {
-            if (codes[i] != ItemCode.Done) continue;
             SettleItem calldata item = items[i];
+            if (codes[i] != ItemCode.Done) continue;
             bytes32 requestId = requestIdOf(item.request);
             RequestSlot slot = _slots[requestId];
             if (_isFinalNoticeDue(slot, item.request)) {
@@ -408,7 +420,7 @@ contract InferenceOracle is IInferenceOracle, EIP712, ReentrancyGuardTransient {
     {
         bytes32 requestId = requestIdOf(terms);
         RequestSlot slot = _slots[requestId];
-        if (slot.state() != RequestState.RevealPending) {
+        if (!slot.isIn(RequestState.RevealPending)) {
             _requireState(requestId, RequestState.Answered);
             if (block.timestamp >= slot.settleAt()) revert DisputeOver(slot.settleAt());
         }
@@ -575,23 +587,21 @@ contract InferenceOracle is IInferenceOracle, EIP712, ReentrancyGuardTransient {
     // ---- answering, inside
 
     function _answerCode(RequestSlot slot, uint40 deadline, address operator) private view returns (ItemCode) {
-        if (slot.state() != RequestState.Accepted) return ItemCode.WrongState;
+        if (!slot.isIn(RequestState.Accepted)) return ItemCode.WrongState;
         if (slot.operator() != operator) return ItemCode.WrongOperator;
         if (block.timestamp > deadline) return ItemCode.TooLate;
         return ItemCode.Done;
     }
 
-    function _recordAnswer(bytes32 requestId, AnswerItem calldata item, address operator)
+    function _recordAnswer(bytes32 requestId, AnswerItem calldata item, address operator, bytes32 resultHash)
         private
-        returns (RequestSlot slot, bytes32 structHash)
+        returns (RequestSlot slot)
     {
-        bytes32 resultHash = sha256(item.result);
-        slot = RequestSlotLibrary.answered(
-            uint40(block.timestamp) + item.request.window,
-            RequestSlotLibrary.tagOf(operator, resultHash, item.traceRoot)
-        );
+        uint40 settleAt = uint40(block.timestamp) + item.request.window;
+        bytes32 commitmentHash = AnswerCommitmentHash.hashOf(operator, resultHash, item.traceRoot);
+        slot = RequestSlotLibrary.answered(settleAt, commitmentHash);
         _slots[requestId] = slot;
-        structHash = _answerStructHash(requestId, item, operator, resultHash);
+        emit RequestAnswered(requestId, operator, item.traceRoot, settleAt, item.result);
     }
 
     function _answerStructHash(bytes32 requestId, AnswerItem calldata item, address operator, bytes32 resultHash)
@@ -599,21 +609,13 @@ contract InferenceOracle is IInferenceOracle, EIP712, ReentrancyGuardTransient {
         pure
         returns (bytes32)
     {
-        return Answer({
-            requestId: requestId,
-            operator: operator,
-            modelId: item.request.modelId,
-            inputHash: item.request.inputHash,
-            resultHash: resultHash,
-            traceRoot: item.traceRoot
-        }).structHash();
+        return AnswerHash.hashOf(
+            requestId, operator, item.request.modelId, item.request.inputHash, resultHash, item.traceRoot
+        );
     }
 
-    function _announceAnswer(bytes32 requestId, RequestSlot slot, AnswerItem calldata item, address operator) private {
-        emit RequestAnswered(requestId, operator, item.traceRoot, slot.settleAt(), item.result);
-        if (item.request.eager && item.request.consumer != address(0)) {
-            _notify(requestId, slot, item.request, Notice.Answered, item.result);
-        }
+    function _isEagerNoticeDue(InferenceRequest calldata terms) private pure returns (bool) {
+        return terms.eager && terms.consumer != address(0);
     }
 
     function _revertAnswer(
@@ -632,20 +634,23 @@ contract InferenceOracle is IInferenceOracle, EIP712, ReentrancyGuardTransient {
 
     // ---- settling, inside
 
-    function _settleCode(RequestSlot slot, SettleItem calldata item) private view returns (ItemCode) {
-        RequestState state = slot.state();
-        if (state == RequestState.Answered) {
-            if (block.timestamp < slot.settleAt()) return ItemCode.TooEarly;
-        } else if (state == RequestState.RevealPending) {
-            if (block.timestamp <= disputeLimit(item.request)) return ItemCode.TooEarly;
+    /// @return code What is to become of the item.
+    /// @return noticeDue Where it is `Done`: whether the consumer is due a notice of it.
+    function _settleCode(RequestSlot slot, SettleItem calldata item)
+        private
+        view
+        returns (ItemCode code, bool noticeDue)
+    {
+        if (slot.isIn(RequestState.Answered)) {
+            if (block.timestamp < slot.settleAt()) return (ItemCode.TooEarly, false);
+        } else if (slot.isIn(RequestState.RevealPending)) {
+            if (block.timestamp <= disputeLimit(item.request)) return (ItemCode.TooEarly, false);
         } else {
-            return ItemCode.WrongState;
+            return (ItemCode.WrongState, false);
         }
-        if (!slot.matches(item.commitment)) return ItemCode.CommitmentMismatch;
-        if (_isFinalNoticeDue(slot, item.request) && sha256(item.result) != item.commitment.resultHash) {
-            return ItemCode.ResultMismatch;
-        }
-        return ItemCode.Done;
+        if (!slot.matches(item.commitment)) return (ItemCode.CommitmentMismatch, false);
+        noticeDue = _isFinalNoticeDue(slot, item.request);
+        if (noticeDue && sha256(item.result) != item.commitment.resultHash) code = ItemCode.ResultMismatch;
     }
 
     /// @dev Adds an item to the earnings of its operator, after paying out those of the operator before it.
@@ -658,20 +663,24 @@ contract InferenceOracle is IInferenceOracle, EIP712, ReentrancyGuardTransient {
             earnings.bond = 0;
             earnings.fee = 0;
         }
-        earnings.bond += item.request.bond;
-        earnings.fee += item.request.fee;
-        emit RequestSettled(requestId, operator, earnings.payout, item.request.fee);
+        uint96 fee = item.request.fee;
+        // No batch has the 2^160 items that it takes for sums of `uint96`s to overflow.
+        unchecked {
+            earnings.bond += item.request.bond;
+            earnings.fee += fee;
+        }
+        emit RequestSettled(requestId, operator, earnings.payout, fee);
     }
 
     function _payOut(Earnings memory earnings) private {
         if (earnings.operator == address(0)) return;
-        IOperatorStaking(STAKING).release(earnings.operator, earnings.bond);
-        _credit(earnings.payout, earnings.fee);
+        IOperatorStaking(STAKING).release(earnings.operator, SafeCast.toUint96(earnings.bond));
+        _credit(earnings.payout, SafeCast.toUint96(earnings.fee));
     }
 
     /// @dev An eager consumer that has heard the answer is not told again.
     function _isFinalNoticeDue(RequestSlot slot, InferenceRequest calldata terms) private pure returns (bool) {
-        return terms.consumer != address(0) && slot.delivery() != DeliveryState.Delivered;
+        return terms.consumer != address(0) && !slot.hasDelivery(DeliveryState.Delivered);
     }
 
     function _revertSettle(ItemCode code, bytes32 requestId, RequestSlot slot, InferenceRequest calldata terms)
@@ -712,10 +721,14 @@ contract InferenceOracle is IInferenceOracle, EIP712, ReentrancyGuardTransient {
 
     // ---- checks, inside
 
+    /// @dev `requestIdOf` for batches, which look their domain up once.
+    function _requestIdIn(bytes32 domainSeparator, InferenceRequest calldata terms) private pure returns (bytes32) {
+        return MessageHashUtils.toTypedDataHash(domainSeparator, terms.calldataStructHash());
+    }
+
     function _requireState(bytes32 requestId, RequestState expected) private view returns (RequestSlot slot) {
         slot = _slots[requestId];
-        RequestState actual = slot.state();
-        if (actual != expected) revert WrongState(requestId, expected, actual);
+        if (!slot.isIn(expected)) revert WrongState(requestId, expected, slot.state());
     }
 
     function _requireSigner(bytes32 digest, bytes calldata signature, address signer) private pure {

@@ -18,7 +18,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from oracle.core.job import JobState
 from oracle.core.types import Address
-from oracle.errors import OracleError, WrongChain
+from oracle.errors import IllegalTransition, OracleError, WrongChain
 from oracle.ports import Clock, Heartbeat, HeartbeatSink, JobStore
 from oracle.service.watch import Watch
 
@@ -141,6 +141,10 @@ class Node:
                     raise
                 except OracleError as error:
                     failures += 1
+                    if isinstance(error, IllegalTransition) and failures == 1:
+                        # News from the chain moved a job while the step looked at it: look again.
+                        _log.info("overtaken", step=step.name, by=error.message)
+                        continue
                     self._trouble[step.name] = error.message
                     _log.warning("step failed", step=step.name, error=error.message)
             if worked:

@@ -51,7 +51,7 @@ async def test_waiting_for_a_request_that_ended_is_no_answer(world: World) -> No
     expired = await world.ask(fee=OPG, open_to_all=True)
     cancelled = await world.ask(fee=OPG, open_to_all=True)
     await world.client.cancel(cancelled.id)
-    await world.chain.travel_past(silent.request.deadline)
+    await world.chain.travel_past(max(silent.request.deadline, expired.request.deadline))
     for made in (silent, expired):
         await world.client.reclaim(made.id)
     for made, state in ((silent, "defaulted"), (expired, "expired"), (cancelled, "cancelled")):

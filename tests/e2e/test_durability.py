@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from oracle.bootstrap.worker import Worker
 from oracle.core.job import JobState
 from oracle.core.transaction import Purpose, TransactionState
 from oracle.core.types import Address
@@ -26,7 +25,7 @@ from tests.support.fault_proxy import (
     lose_reply,
     lose_request,
 )
-from tests.support.world import OPG, World, digit, ended, killed, until
+from tests.support.world import OPG, ForkedNode, World, digit, ended, until
 
 
 def not_to(contract: Address) -> Fault:
@@ -43,22 +42,22 @@ def not_to(contract: Address) -> Fault:
 async def test_a_node_killed_at_every_step_answers_once_and_signs_once(world: World) -> None:
     async with fault_proxy(world.chain.url) as proxy:
 
-        async def start() -> Worker:
-            return await world.worker(rpc_url=proxy.url)
+        async def start() -> ForkedNode:
+            return await world.process(rpc_url=proxy.url)
 
         # Killed when it has seen the request, before the model ran.
         proxy.on("eth_call", not_to(world.deployment.registry))
         worker = await start()
         made = await world.ask()
         await world.until_job(made.id, JobState.ACCEPTED)
-        await killed(worker)
+        await worker.kill()
 
         # Killed when the result is computed and signed, before it was sent.
         proxy.heal()
         proxy.on("eth_call", not_to(world.deployment.oracle))
         worker = await start()
         computed = await world.until_job(made.id, JobState.COMPUTED)
-        await killed(worker)
+        await worker.kill()
 
         # Killed when it is in the pool, of which the node knows nothing.
         proxy.heal()
@@ -66,7 +65,7 @@ async def test_a_node_killed_at_every_step_answers_once_and_signs_once(world: Wo
         await world.chain.automine(False)
         worker = await start()
         await until(lambda: in_pool(world))
-        await killed(worker)
+        await worker.kill()
 
         proxy.heal()
         await world.chain.mine()
@@ -77,7 +76,7 @@ async def test_a_node_killed_at_every_step_answers_once_and_signs_once(world: Wo
         await world.chain.travel_past(answered.settle_at or 0)
         await world.chain.automine(False)
         await world.until_job(made.id, JobState.SETTLING, JobState.SETTLED)
-        worker.process.send_signal(signal.SIGTERM)
+        worker.signal(signal.SIGTERM)
         assert await ended_while(worker, world.chain.mine) == 0
     settled = await world.until_job(made.id, JobState.SETTLED)
     assert settled.signature == computed.signature
@@ -95,26 +94,26 @@ async def in_pool(world: World) -> bool:
     return pending > await world.client.gateway.next_nonce(signer, pending=False)
 
 
-async def ended_while(worker: Worker, step: Callable[[], Awaitable[None]]) -> int:
+async def ended_while(worker: ForkedNode, step: Callable[[], Awaitable[None]]) -> int | None:
     """The exit code of a worker that waits for something to go on."""
 
     async def over() -> bool:
         await step()
-        return worker.process.poll() is not None
+        return not worker.running
 
     await until(over)
-    return worker.process.returncode
+    return await worker.exit_code()
 
 
 async def test_a_second_signal_ends_a_node_at_once_and_the_next_goes_on(world: World) -> None:
     await world.chain.automine(False)
-    worker = await world.worker()
+    worker = await world.process()
     made = await bound(world)
     await world.until_job(made, JobState.ANSWERING)
-    worker.process.send_signal(signal.SIGTERM)
+    worker.signal(signal.SIGTERM)
     await until(lambda: says(world, "draining"))
-    worker.process.send_signal(signal.SIGTERM)
-    assert await ended(worker) == 0
+    worker.signal(signal.SIGTERM)
+    assert await worker.exit_code() == 0
     job = await world.job(made)
     assert job is not None
     assert job.state is JobState.ANSWERING

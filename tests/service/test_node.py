@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from oracle.core.job import JobState
-from oracle.errors import ChainUnreachable, WrongChain
+from oracle.errors import ChainUnreachable, IllegalTransition, WrongChain
 from oracle.service.node import Duty, Node, Step
 from oracle.service.watch import Watch, WatchPolicy
 from tests.service.fakes import OPERATOR, Beats, Clock, Jobs, Reader
@@ -100,6 +100,29 @@ async def test_an_error_on_purpose_is_named_in_the_heartbeat_and_tried_again_lat
     assert pauses == [1, 2, 4, 8, 16, 30, 30, 30]
     assert troubles == [{"step": "no answer"}]
     assert bench.beats.written[-1].trouble == {}, "the round after it went well"
+
+
+async def test_a_step_that_the_chain_has_overtaken_looks_again_at_once() -> None:
+    overtaken = IllegalTransition("a job that is lost cannot take decline")
+    rounds = Rounds(overtaken, False)
+    bench = Bench(Step("step", rounds, idle_seconds=0.01))
+    rounds.at_end = bench.node.stop
+    await bench.run()
+    assert rounds.count == 3
+    assert all(beat.trouble == {} for beat in bench.beats.written)
+
+
+async def test_a_step_that_is_overtaken_again_and_again_is_in_trouble() -> None:
+    overtaken = IllegalTransition("a bug")
+    rounds = Rounds(overtaken, overtaken)
+    bench = Bench(Step("step", rounds))
+    running = asyncio.create_task(bench.run())
+    async with asyncio.timeout(10):
+        while not bench.node._trouble:  # noqa: ASYNC110 - a node sets no event
+            await asyncio.sleep(0.01)
+    bench.node.stop()
+    await running
+    assert rounds.count == 2
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError("a bug"), WrongChain("another chain")])

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {RequestState, DeliveryState} from "./RequestState.sol";
 import {AnswerCommitment} from "./Answer.sol";
+import {DeliveryState, RequestState} from "./RequestState.sol";
 
 /// @notice All that is stored of a request, in one word:
 ///         state (4 bits) | delivery (4 bits) | settleAt (40 bits) | tag (208 bits).
@@ -15,9 +15,21 @@ using RequestSlotLibrary for RequestSlot global;
 
 library RequestSlotLibrary {
     uint256 private constant TAG_MASK = (1 << 208) - 1;
+    /// @dev Bits above the tag.
+    uint256 private constant HEAD_BITS = 48;
 
     function state(RequestSlot slot) internal pure returns (RequestState) {
         return RequestState(uint256(RequestSlot.unwrap(slot)) >> 252);
+    }
+
+    /// @notice Whether `slot.state() == state_`, without decoding what is there.
+    function isIn(RequestSlot slot, RequestState state_) internal pure returns (bool) {
+        return uint256(RequestSlot.unwrap(slot)) >> 252 == uint256(state_);
+    }
+
+    /// @notice Whether `slot.delivery() == delivery_`, without decoding what is there.
+    function hasDelivery(RequestSlot slot, DeliveryState delivery_) internal pure returns (bool) {
+        return (uint256(RequestSlot.unwrap(slot)) >> 248) & 0xf == uint256(delivery_);
     }
 
     function delivery(RequestSlot slot) internal pure returns (DeliveryState) {
@@ -35,13 +47,8 @@ library RequestSlotLibrary {
     }
 
     function matches(RequestSlot slot, AnswerCommitment calldata commitment) internal pure returns (bool) {
-        return uint256(RequestSlot.unwrap(slot)) & TAG_MASK
-            == tagOf(commitment.operator, commitment.resultHash, commitment.traceRoot);
-    }
-
-    /// @notice Truncated hash of an `AnswerCommitment` of these fields.
-    function tagOf(address operator_, bytes32 resultHash, bytes32 traceRoot) internal pure returns (uint256) {
-        return uint256(keccak256(abi.encode(operator_, resultHash, traceRoot))) & TAG_MASK;
+        // What is left when the heads are shifted out are the tags.
+        return RequestSlot.unwrap(slot) << HEAD_BITS == commitment.calldataHash() << HEAD_BITS;
     }
 
     /// @notice A request that nobody has accepted.
@@ -55,8 +62,8 @@ library RequestSlotLibrary {
     }
 
     /// @notice An answer of which no notice has been given.
-    function answered(uint40 settleAt_, uint256 tag) internal pure returns (RequestSlot) {
-        return pack(RequestState.Answered, settleAt_, tag);
+    function answered(uint40 settleAt_, bytes32 commitmentHash) internal pure returns (RequestSlot) {
+        return pack(RequestState.Answered, settleAt_, uint256(commitmentHash));
     }
 
     function pack(RequestState state_, uint40 settleAt_, uint256 tag) internal pure returns (RequestSlot) {
