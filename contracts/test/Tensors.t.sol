@@ -71,6 +71,7 @@ contract TensorsTest is Test {
     uint32 private constant NEGATIVE_INFINITY = 0xff800000;
     uint32 private constant QUIET_NAN = 0x7fc00000;
     uint32 private constant LARGEST = 0x7f7fffff;
+    string private constant VECTORS = "tests/vectors/tensors.json";
 
     TensorsCaller private tensors = new TensorsCaller();
 
@@ -343,6 +344,47 @@ contract TensorsTest is Test {
         b = bound(b, -1e55, 1e55);
         (a, b) = a < b ? (a, b) : (b, a);
         assertLe(Tensors.compare(Tensors.toFloat32(a), Tensors.toFloat32(b)), 0);
+    }
+
+    // ---- the vectors shared with Python (tests/vectors/tensors.json)
+
+    function test_SharedVectors_Int64() public view {
+        string memory json = vm.readFile(VECTORS);
+        bytes memory data = vm.parseJsonBytes(json, ".int64.data");
+        int256[] memory values = vm.parseJsonIntArray(json, ".int64.values");
+        assertEq(data.length, values.length * 8);
+        assertGt(values.length, 30);
+        for (uint256 i; i < values.length; ++i) {
+            assertEq(tensors.int64At(data, i), values[i]);
+            assertEq(Tensors.int64AtMemory(data, i), values[i]);
+        }
+    }
+
+    function test_SharedVectors_ToFixed() public view {
+        string memory json = vm.readFile(VECTORS);
+        bytes memory data = vm.parseJsonBytes(json, ".toFixed.data");
+        uint256[] memory bits = vm.parseJsonUintArray(json, ".toFixed.bits");
+        int256[] memory fixed_ = vm.parseJsonIntArray(json, ".toFixed.fixed");
+        assertEq(data.length, fixed_.length * 4);
+        assertGt(fixed_.length, 100);
+        for (uint256 i; i < fixed_.length; ++i) {
+            assertEq(tensors.float32At(data, i), bits[i]);
+            assertEq(tensors.fixedAt(data, i), fixed_[i]);
+            assertEq(Tensors.fixedAtMemory(data, i), fixed_[i]);
+        }
+    }
+
+    function test_SharedVectors_ToFloat32() public view {
+        string memory json = vm.readFile(VECTORS);
+        uint256[] memory bits = vm.parseJsonUintArray(json, ".toFloat32.bits");
+        int256[] memory fixed_ = vm.parseJsonIntArray(json, ".toFloat32.fixed");
+        assertEq(bits.length, fixed_.length);
+        assertGt(fixed_.length, 100);
+        bytes memory encoded = Tensors.encodeFixed(fixed_);
+        for (uint256 i; i < fixed_.length; ++i) {
+            assertEq(tensors.toFloat32(fixed_[i]), bits[i]);
+            assertEq(tensors.float32At(encoded, i), bits[i]);
+        }
     }
 
     // ---- order

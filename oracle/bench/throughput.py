@@ -68,17 +68,17 @@ async def _run(on: Stage, worker: Worker, count: int, say: Say) -> Run:
     async with watching(processes) as usage:
         began = time.monotonic()
         await keep_time(on.devnet, BLOCK_SECONDS)
-        await _until(on, count, "unanswered")
+        await _until(on, worker, count, "unanswered")
         answered_at = time.monotonic()
         say(f"all answered after {answered_at - began:.1f} s")
-        await _until(on, count, "locked")
+        await _until(on, worker, count, "locked")
         settled_at = time.monotonic()
         say(f"all settled after {settled_at - began:.1f} s")
     record = await read_record(on.contracts, first_block)
     return Run(began, answered_at, settled_at, record, usage)
 
 
-async def _until(on: Stage, count: int, what: str) -> None:
+async def _until(on: Stage, worker: Worker, count: int, what: str) -> None:
     """Asks the staking contract until all were accepted and none is open."""
     give_up_at = time.monotonic() + _PATIENCE_SECONDS
     while True:
@@ -88,7 +88,8 @@ async def _until(on: Stage, count: int, what: str) -> None:
         if time.monotonic() > give_up_at:
             raise NoAnswer(
                 f"after {_PATIENCE_SECONDS:g} s, {status.accepted} of {count} are accepted and "
-                f"{status.unanswered} of them unanswered"
+                f"{status.unanswered} of them unanswered",
+                hint=f"the worker's log ends: {worker.last_lines()}",
             )
         await asyncio.sleep(0.2)
 
@@ -97,7 +98,6 @@ async def _sum_up(on: Stage, run: Run) -> dict[str, Any]:
     record, usage = run.record, run.usage
     first = min(record.requested.values())
     last = max(record.answered.values())
-    # A block of requests is in at its own time: it takes one block time too.
     seconds = record.seconds_between(first, last)
     by_block = Counter(record.answered.values())
     busy = record.span(first, last)

@@ -126,9 +126,11 @@ async def world(place: Stage, folder: Path, *, undo: bool = True) -> AsyncIterat
         folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - takes no time
         settings.model_store.symlink_to(place.settings.model_store)
         storage = open_storage(settings.database_url, SystemClock())
+        opened = World(place, chain, settings, storage)
         try:
-            yield World(place, chain, settings, storage)
+            yield opened
         finally:
+            opened.end_processes()
             await storage.close()
             if undo:
                 await chain.automine(True)
@@ -152,6 +154,7 @@ class World:
         self.deployment = place.deployment
         self.contracts = Contracts.at(chain.rpc, place.deployment)
         self.client = self.client_of(Person.REQUESTER)
+        self._started: list[Callable[[], None]] = []
 
     def client_of(self, person: int) -> OracleClient:
         return OracleClient(self.chain.rpc, self.deployment, signer_of(person))
@@ -172,13 +175,21 @@ class World:
 
     async def worker(self, **changes: Any) -> Worker:
         """A node in a process of its own."""
-        return await Worker.start(self.write_settings(**changes), self.settings.data_dir)
+        worker = await Worker.start(self.write_settings(**changes), self.settings.data_dir)
+        self._started.append(functools.partial(_end, worker))
+        return worker
 
     async def process(self, **changes: Any) -> ForkedNode:
         """As `worker`, from a process that has imported everything: started in no time."""
         node = ForkedNode(self.settings.model_copy(update=changes), self.operator)
+        self._started.append(node.end)
         await until(node.beats)
         return node
+
+    def end_processes(self) -> None:
+        """Ends what a failed test has left running."""
+        for end in self._started:
+            end()
 
     def write_settings(self, **changes: Any) -> Path:
         """The settings as a file, for processes."""
@@ -284,10 +295,21 @@ class ForkedNode:
         self.signal(signal.SIGKILL)
         assert await self.exit_code() == -signal.SIGKILL
 
+    def end(self) -> None:
+        """Ends it at once, if it runs."""
+        if self.running:
+            self.signal(signal.SIGKILL)
+        self._process.join()
+
     async def exit_code(self) -> int | None:
         """Waits for its end."""
         await asyncio.to_thread(self._process.join, PATIENCE_SECONDS)
         return self._process.exitcode
+
+
+def _end(worker: Worker) -> None:
+    worker.process.kill()
+    worker.process.wait()
 
 
 def _serve(settings: Settings, operator: Address) -> None:

@@ -41,8 +41,7 @@ library Shipped {
 
     /// @dev A constructor's custom error is passed on as it is.
     function create(string memory name, bytes memory arguments) internal returns (address created) {
-        string memory artifact = VM.readFile(string.concat("abi/", name, ".json"));
-        bytes memory code = bytes.concat(VM.parseJsonBytes(artifact, ".bytecode"), arguments);
+        bytes memory code = _creationCode(name, arguments);
         // Memory-safe: a revert's data is written from the free memory pointer on, and nothing follows it.
         assembly ("memory-safe") {
             created := create(0, add(code, 0x20), mload(code))
@@ -52,5 +51,18 @@ library Shipped {
                 revert(buffer, returndatasize())
             }
         }
+    }
+
+    /// @dev Runs the constructor at an address of the caller's choice.
+    function createAt(address where, string memory name, bytes memory arguments) internal {
+        VM.etch(where, _creationCode(name, arguments));
+        (bool created, bytes memory runtimeCode) = where.call("");
+        require(created, "the constructor reverted");
+        VM.etch(where, runtimeCode);
+    }
+
+    function _creationCode(string memory name, bytes memory arguments) private view returns (bytes memory) {
+        string memory artifact = VM.readFile(string.concat("abi/", name, ".json"));
+        return bytes.concat(VM.parseJsonBytes(artifact, ".bytecode"), arguments);
     }
 }

@@ -74,6 +74,28 @@ contract NoticeTest is OracleTest {
         _assertRecord(1, defaulted, Notice.Voided, "");
     }
 
+    function test_AnswerBatch_TellsEagerConsumersOfWhatWasTaken() public {
+        InferenceRequest[] memory terms = new InferenceRequest[](5);
+        terms[0] = _accepted(_paramsFor(address(consumer), true));
+        terms[1] = _accepted(_paramsFor(address(consumer), false));
+        terms[2] = _request(_paramsFor(address(consumer), true)); // skipped
+        terms[3] = _accepted(_paramsFor(address(reverting), true));
+        terms[4] = _accepted(_paramsFor(address(consumer), true));
+        IInferenceOracle.AnswerItem[] memory items = new IInferenceOracle.AnswerItem[](5);
+        for (uint256 i; i < items.length; ++i) {
+            items[i] = _item(terms[i]);
+        }
+        oracle.answerBatch(items, operator, _signAnswers(terms));
+        assertEq(consumer.count(), 2);
+        _assertRecord(0, terms[0], Notice.Answered, result);
+        _assertRecord(1, terms[4], Notice.Answered, result);
+        _assertDelivery(terms[0], DeliveryState.Delivered);
+        _assertDelivery(terms[1], DeliveryState.None);
+        _assertState(terms[2], RequestState.Requested);
+        _assertDelivery(terms[3], DeliveryState.Failed);
+        _assertDelivery(terms[4], DeliveryState.Delivered);
+    }
+
     function test_SettleBatch_DeliversEachNotice() public {
         IInferenceOracle.SettleItem[] memory items = new IInferenceOracle.SettleItem[](3);
         items[0] = _settleItem(_answered(_paramsFor(address(consumer), false)));

@@ -104,6 +104,18 @@ contract TypedDataTest is OracleTest {
         assertFalse(sent);
     }
 
+    /// @dev A commitment is hashed as its words come: one that is not clean is no commitment.
+    function test_RevertWhen_CommitmentHasDirtyBits() public {
+        InferenceRequest memory terms = _answered();
+        skip(WINDOW);
+        bytes memory data = abi.encodeCall(oracle.settle, (_settleItem(terms)));
+        // Selector, offset of the item, 13 words of terms; then the operator's word.
+        data[4 + 14 * 32] = 0x01;
+        (bool sent, bytes memory reason) = address(oracle).call(data);
+        assertFalse(sent);
+        assertEq(reason, abi.encodeWithSelector(IInferenceOracle.CommitmentMismatch.selector, _id(terms)));
+    }
+
     function test_Eip712Domain() public view {
         (, string memory name, string memory version, uint256 chainId, address verifyingContract,,) =
             oracle.eip712Domain();
