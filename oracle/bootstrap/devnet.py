@@ -5,6 +5,7 @@ Everything lies under one data directory, with a settings file that every verb f
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -115,9 +116,9 @@ def _write_settings(settings: Settings, operator: Address) -> Path:
     people = {"owner": Person.OWNER, "signer": Person.SIGNER, "requester": Person.REQUESTER}
     lines = [
         "# Written by `oracle devnet up`. Its keys are anvil's, known to everybody.",
-        f'data_dir = "{folder}"',
-        f'operator = "{operator}"',
-        f'password_file = "{password_file}"',
+        f"data_dir = {_toml(folder)}",
+        f"operator = {_toml(operator)}",
+        f"password_file = {_toml(password_file)}",
     ]
     for role, person in people.items():
         keystore = folder / "keys" / f"{role}.json"
@@ -125,8 +126,13 @@ def _write_settings(settings: Settings, operator: Address) -> Path:
             create_keystore(
                 keystore, password, secret=secret_of(person), iterations=CHEAP_ITERATIONS
             )
-        lines.append(f'{role}_keystore = "{keystore}"')
+        lines.append(f"{role}_keystore = {_toml(keystore)}")
     lines += ["poll_seconds = 0.25", "settle_seconds = 1.0", ""]
     path = folder / "oracle.toml"
     path.write_text("\n".join(lines))
     return path
+
+
+def _toml(value: object) -> str:
+    """A TOML basic string; what JSON escapes, TOML escapes alike."""
+    return json.dumps(str(value))
