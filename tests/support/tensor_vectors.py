@@ -62,7 +62,19 @@ NAMED_FIXED = (
     64 * ONE + 3 * ONE // 2**18,
     HALF_ABOVE_LARGEST - 1,
 )
-NAMED_INT64 = (0, 1, -1, 255, 256, -256, 2**31, -(2**31) - 1, 0x0102030405060708, 2**63 - 1, -(2**63))
+NAMED_INT64 = (
+    0,
+    1,
+    -1,
+    255,
+    256,
+    -256,
+    2**31,
+    -(2**31) - 1,
+    0x0102030405060708,
+    2**63 - 1,
+    -(2**63),
+)
 
 
 def document() -> dict[str, Any]:
@@ -102,7 +114,7 @@ def to_fixed(bits: int) -> int:
 def to_float32(fixed: int) -> int:
     """The bits of the nearest float32: of numpy's guess and its neighbours, even before odd."""
     wanted = Fraction(fixed, ONE)
-    guess = int(np.float32(float(abs(wanted))).view(np.uint32))
+    guess = int(np.float32(min(float(abs(wanted)), float(_exact(LARGEST)))).view(np.uint32))
     near = [bits for bits in (guess - 1, guess, guess + 1) if 0 <= bits <= LARGEST]
     best = min(near, key=lambda bits: (abs(_exact(bits) - abs(wanted)), bits & 1))
     return best | (SIGN if fixed < 0 else 0)
