@@ -220,6 +220,10 @@ class Inference:
 
 
 class InferenceEngine(Protocol):
+    async def load(self, model_sha256: bytes, schema: ModelSchema) -> object:
+        """Makes a model ready to run. Raises ModelFileError where it cannot be run like this."""
+        ...
+
     async def run_each(
         self, model_sha256: bytes, schema: ModelSchema, inputs: Sequence[Tensors]
     ) -> Sequence[Inference | OracleError]:

@@ -61,7 +61,9 @@ class Settings(BaseSettings):
 
     # what to take on
     minimum_fee_opg: str = Field("0", description="Smallest fee accepted for open requests.")
-    answer_margin_seconds: int = Field(5, ge=0, description="Time needed to answer.")
+    answer_margin_seconds: int = Field(
+        60, ge=0, description="Time to the deadline below which nothing is accepted."
+    )
     wei_per_opg: int = Field(0, ge=0, description="Value of one OPG in wei; 0: no profit gate.")
     margin_percent: int = Field(0, ge=0, description="Profit wanted over the gas, in percent.")
 

@@ -127,7 +127,7 @@ def _write_settings(settings: Settings, operator: Address) -> Path:
                 keystore, password, secret=secret_of(person), iterations=CHEAP_ITERATIONS
             )
         lines.append(f"{role}_keystore = {_toml(keystore)}")
-    lines += ["poll_seconds = 0.25", "settle_seconds = 1.0", ""]
+    lines += ["poll_seconds = 0.25", "settle_seconds = 1.0", "answer_margin_seconds = 5", ""]
     path = folder / "oracle.toml"
     path.write_text("\n".join(lines))
     return path

@@ -166,8 +166,18 @@ async def open_node(
                 wei_per_opg=settings.wei_per_opg,
                 margin_percent=settings.margin_percent,
             )
-            admit = Admit(jobs, registry, staking, gateway, store, operator, policy)
-            accept = Accept(jobs, contract, gateway, transact, key, clock, domain, operator)
+            admit = Admit(jobs, registry, staking, gateway, store, engine, operator, policy)
+            accept = Accept(
+                jobs,
+                contract,
+                gateway,
+                transact,
+                key,
+                clock,
+                domain,
+                operator,
+                margin_seconds=settings.answer_margin_seconds,
+            )
             infer = Infer(jobs, registry, engine_in_use, key, clock, domain, operator)
             answer = Answer(
                 jobs,

@@ -200,10 +200,8 @@ def _encode_string(value: Any) -> bytes:
 
 
 def _decode_string(data: bytes, at: int) -> str:
-    try:
-        return _decode_bytes(data, at).decode()
-    except UnicodeDecodeError:
-        raise UnreadableData("a string is not UTF-8") from None
+    # Solidity does not check UTF-8, so whoever wrote the string decides: it must not stop a reader.
+    return _decode_bytes(data, at).decode(errors="replace")
 
 
 def _array(member: Coder) -> Coder:

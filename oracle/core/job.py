@@ -114,10 +114,16 @@ TRANSITIONS: Mapping[tuple[JobState, Trigger], JobState] = {
         for s in (S.SEEN, S.ADMITTED, S.ACCEPTED, S.COMPUTED, S.ANSWERED, S.SETTLING)
     },
     # Our own standing offer may accept a request in its very block, before we have judged it.
-    **{(s, T.ACCEPTED_BY_US): S.ACCEPTED for s in (S.ADMITTED, S.ACCEPTING, S.SEEN, S.DECLINED)},
+    **{
+        (s, T.ACCEPTED_BY_US): S.ACCEPTED
+        for s in (S.ADMITTED, S.ACCEPTING, S.SEEN, S.DECLINED, S.LOST)
+    },
     **{(s, T.ACCEPTED_BY_OTHER): S.LOST for s in (S.SEEN, S.ADMITTED, S.ACCEPTING)},
     # An answer of ours can be mined although we have not marked it as sent (a crash in between).
-    **{(s, T.ANSWERED): S.ANSWERED for s in (S.ACCEPTED, S.COMPUTED, S.ANSWERING, S.FAILED)},
+    **{
+        (s, T.ANSWERED): S.ANSWERED
+        for s in (S.ACCEPTED, S.COMPUTED, S.ANSWERING, S.FAILED, S.DEFAULTED)
+    },
     **{(s, T.SETTLED): S.SETTLED for s in (S.ANSWERED, S.SETTLING)},
     **{(s, T.WITHDRAWN): S.LOST for s in (S.SEEN, S.ADMITTED, S.ACCEPTING)},
     **{(s, T.DEFAULTED): S.DEFAULTED for s in (*_BEFORE_ANSWER, S.FAILED)},

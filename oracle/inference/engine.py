@@ -20,7 +20,6 @@ from typing import Protocol
 
 from oracle.core.conversion import Array
 from oracle.core.schema import ModelSchema
-from oracle.errors import ModelFileError
 from oracle.inference.loaded_model import LoadedModel, load_model
 from oracle.inference.provider import CPU, Provider
 from oracle.inference.run_group import Outcome, RunGroup
@@ -71,7 +70,7 @@ class LocalEngine:
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="model-loader")
         self._free = asyncio.Semaphore(self._settings.threads)
         self._stuck: set[asyncio.Future[None]] = set()
-        self._loaded: OrderedDict[bytes, LoadedModel] = OrderedDict()
+        self._loaded: OrderedDict[tuple[bytes, bytes], LoadedModel] = OrderedDict()
         self._lock = threading.Lock()
 
     async def run(
@@ -118,16 +117,11 @@ class LocalEngine:
 
         Raises `ModelFileError`.
         """
-        loaded = self._cached(model_sha256)
+        loaded = self._cached(model_sha256, schema)
         if loaded is None:
             loop = asyncio.get_running_loop()
             task = functools.partial(self._load, model_sha256, schema)
             loaded = await loop.run_in_executor(self._loader, task)
-        if loaded.schema != schema:
-            raise ModelFileError(
-                f"model {model_sha256.hex()} was loaded with the interface "
-                f"{loaded.schema.to_json()}, not {schema.to_json()}"
-            )
         return loaded
 
     def close(self) -> None:
@@ -180,16 +174,18 @@ class LocalEngine:
         if not future.cancelled():
             future.exception()  # a stopped group has no reader left; do not warn about it
 
-    def _cached(self, model_sha256: bytes) -> LoadedModel | None:
+    def _cached(self, model_sha256: bytes, schema: ModelSchema) -> LoadedModel | None:
+        # By interface, too: anybody may register this file with another one.
+        key = (model_sha256, schema.schema_hash)
         with self._lock:
-            loaded = self._loaded.get(model_sha256)
+            loaded = self._loaded.get(key)
             if loaded is not None:
-                self._loaded.move_to_end(model_sha256)
+                self._loaded.move_to_end(key)
             return loaded
 
     def _load(self, model_sha256: bytes, schema: ModelSchema) -> LoadedModel:
         """Load on the one loader thread, so that a model asked for twice is loaded once."""
-        cached = self._cached(model_sha256)
+        cached = self._cached(model_sha256, schema)
         if cached is not None:
             return cached
         loaded = load_model(
@@ -201,7 +197,7 @@ class LocalEngine:
             batching=self._settings.batching,
         )
         with self._lock:
-            self._loaded[model_sha256] = loaded
+            self._loaded[model_sha256, schema.schema_hash] = loaded
             while len(self._loaded) > self._settings.loaded_models:
                 self._loaded.popitem(last=False)
         return loaded

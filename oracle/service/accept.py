@@ -7,7 +7,7 @@ from oracle.core.receipt import Accept as AcceptMessage
 from oracle.core.transaction import Call, Purpose
 from oracle.core.typed_data import Domain
 from oracle.core.types import Address
-from oracle.errors import ContractReverted
+from oracle.errors import ContractReverted, SignedTwice
 from oracle.ports import Clock, JobMove, JobStore, OracleContract, Signer, TransactionGateway
 from oracle.service import journal
 from oracle.service.transact import Transact
@@ -27,6 +27,7 @@ class Accept:
         domain: Domain,
         operator: Address,
         *,
+        margin_seconds: int = 0,
         attempts: int = 3,
     ) -> None:
         self._jobs = jobs
@@ -38,6 +39,7 @@ class Accept:
         self._domain = domain
         self._operator = operator
         self._attempts = attempts
+        self._margin_seconds = margin_seconds
 
     async def cycle(self) -> bool:
         """Sends an acceptance for each job that is due. True where one was sent or given up."""
@@ -45,10 +47,24 @@ class Accept:
         if room <= 0:
             return False
         jobs = await self._jobs.jobs([JobState.ADMITTED], limit=room, due_at=self._clock.now())
+        if not jobs:
+            return False
+        chain_time = await self._gateway.chain_time()
         for job in jobs:
-            message = AcceptMessage(job.request_id, self._operator, job.request.deadline)
+            # An acceptance that is mined too late to be followed by an answer costs a penalty.
+            valid_until = job.request.deadline - self._margin_seconds
+            message = AcceptMessage(job.request_id, self._operator, max(0, valid_until))
             digest = message.digest(self._domain)
-            await self._jobs.reserve_signatures(SIGNATURE_KIND, [(job.request_id, digest)])
+            reason = "too little time is left to accept it" if valid_until < chain_time else None
+            if reason is None:
+                try:
+                    await self._jobs.reserve_signatures(SIGNATURE_KIND, [(job.request_id, digest)])
+                except SignedTwice as error:  # the margin was set anew since the last try
+                    reason = error.message
+            if reason is not None:
+                decline = JobMove(job.request_id, Trigger.DECLINE, {"reason": reason})
+                journal.record(await self._jobs.move([decline]))
+                continue
             data = self._contract.accept_data(
                 job.request, message, self._signer.sign_digest(digest)
             )

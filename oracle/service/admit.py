@@ -9,8 +9,9 @@ from __future__ import annotations
 from oracle.core.job import Job, JobState, Trigger
 from oracle.core.tensor import decode_inputs
 from oracle.core.types import Address
-from oracle.errors import NotFound, SchemaError, TensorError
+from oracle.errors import ModelFileError, NotFound, SchemaError, TensorError
 from oracle.ports import (
+    InferenceEngine,
     JobMove,
     JobStore,
     ModelFiles,
@@ -22,6 +23,8 @@ from oracle.service import journal
 from oracle.service.policy import Circumstances, Policy, objection
 
 _BATCH = 256
+_PENDING = (JobState.ADMITTED, JobState.ACCEPTING)
+_MOST_PENDING = 10_000
 
 
 class Admit:
@@ -32,6 +35,7 @@ class Admit:
         staking: StakingContract,
         gateway: TransactionGateway,
         models: ModelFiles,
+        engine: InferenceEngine,
         operator: Address,
         policy: Policy,
     ) -> None:
@@ -40,6 +44,7 @@ class Admit:
         self._staking = staking
         self._gateway = gateway
         self._models = models
+        self._engine = engine
         self._operator = operator
         self._policy = policy
 
@@ -49,7 +54,8 @@ class Admit:
         if not jobs:
             return False
         status = await self._staking.status(self._operator)
-        free = status.free
+        pending = await self._jobs.jobs(_PENDING, limit=_MOST_PENDING)
+        free = status.free - sum(job.request.bond for job in pending)
         fees = await self._gateway.fees()
         chain_time = await self._gateway.chain_time()
         moves = []
@@ -72,7 +78,12 @@ class Admit:
         except (NotFound, SchemaError) as error:
             return f"the model cannot be used: {error.message}"
         if not self._models.has(model.terms.program_root):
-            return f"the file of model {model.name} is not in this node's store"
+            return "the model's file is not in this node's store"
+        try:
+            # Anybody may register a file of ours under a schema that is not its own.
+            await self._engine.load(model.terms.program_root, model.schema)
+        except ModelFileError as error:
+            return f"the model cannot be run: {error.message}"
         try:
             decode_inputs(model.schema, job.input)
         except TensorError as error:

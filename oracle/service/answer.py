@@ -24,7 +24,7 @@ from oracle.ports import (
     TransactionGateway,
 )
 from oracle.service import journal
-from oracle.service.post import Post, abreast, within_callback_budget
+from oracle.service.post import Post, abreast, within_one_transaction
 
 _SLOWEST_RETRY_SECONDS = 30.0
 
@@ -81,7 +81,7 @@ class Answer:
     def _batches(self, jobs: Sequence[Job], most: int) -> Iterator[Sequence[Job]]:
         """The first jobs, in up to so many transactions' worth."""
         for _ in range(most):
-            batch = within_callback_budget(
+            batch = within_one_transaction(
                 jobs[: self._batch],
                 lambda job: job.request.callback_gas_limit if job.request.eager else 0,
             )

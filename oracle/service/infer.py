@@ -47,6 +47,9 @@ UNANSWERABLE = b""
 
 SIGNATURE_KIND = "answer"
 
+MAX_RESULT_BYTES = 98_304
+"""Public nodes refuse a transaction above 128 KiB; the oracle's inputs end here, too."""
+
 _SLOWEST_RETRY_SECONDS = 30.0
 
 
@@ -73,7 +76,6 @@ class Infer:
         operator: Address,
         *,
         batch: int = 128,
-        attempts: int = 3,
         retry_seconds: float = 1.0,
     ) -> None:
         self._jobs = jobs
@@ -84,7 +86,6 @@ class Infer:
         self._domain = domain
         self._operator = operator
         self._batch = batch
-        self._attempts = attempts
         self._retry_seconds = retry_seconds
 
     async def cycle(self) -> bool:
@@ -137,12 +138,15 @@ class Infer:
                 done.append(self._failed(job, inference))
             else:
                 result = encode_outputs(model.schema, inference.outputs)
+                if len(result) > MAX_RESULT_BYTES:
+                    done.append(_unanswerable(job, f"{len(result)} bytes do not fit a transaction"))
+                    continue
                 done.append(Outcome(job, result, inference.session, inference.seconds, None))
         return done
 
     def _unusable(self, job: Job, error: OracleError) -> JobMove:
-        """The model's file is missing or damaged: somebody may mend that before the deadline."""
-        _log.error("model unusable", request=short(job.request_id), error=error.message)
+        """Silence costs the bond, and until the deadline a file or a thread may be mended."""
+        _log.error("inference failed", request=short(job.request_id), error=error.message)
         if self._clock.now() > job.request.deadline:
             return JobMove(job.request_id, Trigger.COMPUTE_FAILED, {"reason": error.message})
         return self._postponed(job, error)
@@ -150,10 +154,7 @@ class Infer:
     def _failed(self, job: Job, error: OracleError) -> Outcome | JobMove:
         if isinstance(error, UnusableOutput | TensorError):
             return _unanswerable(job, error.message)
-        _log.error("inference failed", request=short(job.request_id), error=error.message)
-        if job.attempts + 1 >= self._attempts:
-            return JobMove(job.request_id, Trigger.COMPUTE_FAILED, {"reason": error.message})
-        return self._postponed(job, error)
+        return self._unusable(job, error)
 
     def _postponed(self, job: Job, error: OracleError) -> JobMove:
         tried = job.attempts + 1

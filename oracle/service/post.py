@@ -13,13 +13,17 @@ from typing import Any
 from oracle.core.job import Job
 from oracle.core.transaction import Call, Purpose
 from oracle.core.types import Address
-from oracle.errors import ContractReverted
+from oracle.errors import ChainUnreachable, ContractReverted
 from oracle.ports import ItemCode, JobMove, JobStore, OracleContract, TransactionGateway
 from oracle.service import journal
 from oracle.service.transact import Transact
 
 _CALLBACK_GAS_BUDGET = 8_000_000
 """Most callback gas one batch may promise, so that it fits a block with room to spare."""
+
+_CALLDATA_BUDGET = 100_000
+_ITEM_BYTES = 700
+"""Public nodes refuse transactions above 128 KiB; an item is its terms, commitment and offsets."""
 
 
 class Post:
@@ -58,6 +62,8 @@ class Post:
                 self._gateway.estimate_gas(self._sender, to, data),
             )
             codes = self._contract.decode_codes(returned) if returned else (ItemCode.DONE,)
+            if len(codes) != len(jobs) or not all(0 <= one < len(ItemCode.NAMES) for one in codes):
+                raise ChainUnreachable("the node simulated a batch and returned other codes")
             refused = [
                 setback(job, ItemCode.NAMES[code])
                 for job, code in zip(jobs, codes, strict=True)
@@ -87,13 +93,18 @@ async def abreast(posts: Iterable[Coroutine[Any, Any, None]]) -> None:
             raise outcome
 
 
-def within_callback_budget(jobs: Sequence[Job], gas_of: Callable[[Job], int]) -> list[Job]:
-    """The longest prefix whose promised callback gas fits one transaction; at least one job."""
+def within_one_transaction(jobs: Sequence[Job], gas_of: Callable[[Job], int]) -> list[Job]:
+    """The longest prefix that fits one transaction; at least one job.
+
+    Args:
+        gas_of: the callback gas that posting a job promises.
+    """
     kept: list[Job] = []
-    promised = 0
+    promised = size = 0
     for job in jobs:
         promised += gas_of(job)
-        if kept and promised > _CALLBACK_GAS_BUDGET:
+        size += _ITEM_BYTES + len(job.result or b"")
+        if kept and (promised > _CALLBACK_GAS_BUDGET or size > _CALLDATA_BUDGET):
             break
         kept.append(job)
     return kept

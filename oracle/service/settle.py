@@ -16,7 +16,7 @@ from oracle.ports import (
     SettleItem,
     TransactionGateway,
 )
-from oracle.service.post import Post, within_callback_budget
+from oracle.service.post import Post, within_one_transaction
 
 _SLOWEST_RETRY_SECONDS = 600.0
 _CLOCK_TOLERANCE_SECONDS = 15
@@ -56,7 +56,7 @@ class Settle:
             await self._gateway.chain_time(), int(self._clock.now()) - _CLOCK_TOLERANCE_SECONDS
         )
         ready = [job for job in answered if (job.settle_at or 0) <= chain_time]
-        jobs = within_callback_budget(
+        jobs = within_one_transaction(
             ready[: self._batch], lambda job: job.request.callback_gas_limit
         )
         if not jobs:

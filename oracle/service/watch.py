@@ -26,11 +26,17 @@ from oracle.core.event import (
 )
 from oracle.core.job import Trigger
 from oracle.core.types import ZERO_ADDRESS, Address
-from oracle.errors import WrongChain
+from oracle.errors import ChainUnreachable, WrongChain
 from oracle.ports import ChainReader, JobMove, JobStore
 from oracle.service import journal
 
 _log = structlog.get_logger("oracle.watch")
+
+_ANOTHER_CHAIN = WrongChain(
+    "none of the blocks this database has read is on the chain any more",
+    hint="a local chain that started anew needs a new data directory; on a public chain, "
+    "check the endpoint before anything else",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,11 @@ class Watch:
         if self._last_head is not None and head == self._last_head:
             return False
         self.cursor = await self._jobs.cursor()
+        if self.cursor and head.number < self.cursor.number:
+            # A node that lags, or a fork that is still growing: it says nothing about what was
+            # read. Only another chain would stay behind for good.
+            await self._require_same_chain()
+            return False
         changed = False
         target = head.number - self._policy.confirmations
         while True:
@@ -103,7 +114,9 @@ class Watch:
 
     async def _is_canonical(self, block: BlockRef) -> bool:
         canonical = await self._reader.block(block.number)
-        return canonical is not None and canonical.hash == block.hash
+        if canonical is None:
+            raise ChainUnreachable(f"the node has lost block {block.number}, which it had before")
+        return canonical.hash == block.hash
 
     async def _rewind(self) -> bool:
         ancestor = await self._ancestor()
@@ -119,18 +132,18 @@ class Watch:
         for block in read:
             if await self._is_canonical(block):
                 return block
-        genesis = await self._reader.block(0)
-        same_chain = genesis is not None and genesis.hash == self._reader.genesis_hash
-        if same_chain and len(read) < self._policy.search_depth:
+        await self._require_same_chain()
+        if len(read) < self._policy.search_depth:
             # All that was ever read is gone, but it was little: a long range counts as one block.
             before = await self._reader.block(max(0, self._policy.start_block - 1))
             if before is not None:
                 return before
-        raise WrongChain(
-            "none of the blocks this database has read is on the chain any more",
-            hint="a local chain that started anew needs a new data directory; on a public chain, "
-            "check the endpoint before anything else",
-        )
+        raise _ANOTHER_CHAIN
+
+    async def _require_same_chain(self) -> None:
+        genesis = await self._reader.block(0)
+        if genesis is None or genesis.hash != self._reader.genesis_hash:
+            raise _ANOTHER_CHAIN
 
 
 def translate(

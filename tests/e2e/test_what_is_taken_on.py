@@ -128,7 +128,7 @@ async def test_models_that_nobody_can_use_are_declined_and_hold_up_nothing(world
         await world.until_settled(good.id)
         missing = await world.until_job(first.id, JobState.DECLINED)
         unreadable = await world.until_job(second.id, JobState.DECLINED)
-    assert missing.reason == "the file of model absent is not in this node's store"
+    assert missing.reason == "the model's file is not in this node's store"
     assert unreadable.reason is not None
     assert unreadable.reason.startswith("the model cannot be used")
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -218,8 +219,17 @@ async def test_another_interface_than_the_files_is_refused(
         await runner.load(sha256, other)
     assert caught.value.hint
     await runner.load(sha256, schema)
-    with pytest.raises(ModelFileError, match="was loaded with the interface"):
+    with pytest.raises(ModelFileError, match="has the interface"):
         await runner.load(sha256, other)
+
+
+async def test_another_limit_for_the_same_file_spoils_nothing(
+    store: ContentStore, engine: Build
+) -> None:
+    sha256, schema = put(store, graphs.relu())
+    runner = engine()
+    await runner.load(sha256, replace(schema, max_batch=7))
+    assert (await runner.load(sha256, schema)).schema == schema
 
 
 async def test_a_missing_model_is_an_error(engine: Build) -> None:

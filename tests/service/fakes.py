@@ -411,6 +411,10 @@ class Engine:
         self.behave: Callable[[Tensors], Inference | OracleError] = lambda _: good()
         self.broken: dict[bytes, OracleError] = {}
 
+    async def load(self, model_sha256: bytes, schema: ModelSchema) -> None:
+        if model_sha256 in self.broken:
+            raise self.broken[model_sha256]
+
     async def run_each(
         self, model_sha256: bytes, schema: ModelSchema, inputs: Sequence[Tensors]
     ) -> Sequence[Inference | OracleError]:

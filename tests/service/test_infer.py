@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from oracle.core.job import Job, JobState
 from oracle.core.receipt import Answer, recover
@@ -94,14 +95,29 @@ async def test_a_run_that_fails_is_tried_again_later() -> None:
     assert (done.state, done.attempts, done.reason) == (JobState.COMPUTED, 0, None)
 
 
-async def test_a_run_that_keeps_failing_is_given_up() -> None:
+async def test_a_run_that_keeps_failing_is_tried_until_the_deadline() -> None:
     bench = Bench()
     bench.engine.behave = lambda _: InferenceError("out of memory")
     job = bench.bound()
     await bench.rounds(5)
+    assert bench.jobs.now(job).state is JobState.ACCEPTED
+    assert bench.engine.runs > 3
+    bench.clock.seconds = job.request.deadline + 1.0
+    await bench.infer.cycle()
     assert bench.jobs.now(job).state is JobState.FAILED
-    assert bench.engine.runs == 3
     assert bench.jobs.signatures == {}
+
+
+async def test_a_result_too_large_to_post_is_answered_with_the_empty_result(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("oracle.service.infer.MAX_RESULT_BYTES", 3)
+    bench = Bench()
+    job = bench.bound()
+    await bench.infer.cycle()
+    done = bench.jobs.now(job)
+    assert (done.state, done.result) == (JobState.COMPUTED, b"")
+    assert "do not fit a transaction" in (done.reason or "")
 
 
 async def test_an_input_without_an_output_is_answered_with_the_empty_result() -> None:

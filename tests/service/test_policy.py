@@ -20,6 +20,7 @@ from tests.service.fakes import (
     FEE,
     NOW,
     OPERATOR,
+    Engine,
     Files,
     Gateway,
     Jobs,
@@ -79,7 +80,7 @@ def test_a_bound_request_costs_no_acceptance() -> None:
 
 
 def admitting(jobs: Jobs, registry: Registry, files: Files, free: int = 1_000 * FEE) -> Admit:
-    return Admit(jobs, registry, Staking(free), Gateway(), files, OPERATOR, Policy())  # type: ignore[arg-type]
+    return Admit(jobs, registry, Staking(free), Gateway(), files, Engine(), OPERATOR, Policy())  # type: ignore[arg-type]
 
 
 async def test_requests_of_one_round_share_the_free_stake() -> None:

@@ -13,7 +13,7 @@ from oracle.core.types import ZERO_ADDRESS
 from oracle.errors import ContractReverted
 from oracle.service.accept import Accept
 from oracle.service.answer import Answer
-from oracle.service.post import Post, within_callback_budget
+from oracle.service.post import Post, within_one_transaction
 from oracle.service.settle import Settle
 from oracle.service.transact import Transact, TransactPolicy
 from tests.service.fakes import (
@@ -172,8 +172,8 @@ async def test_more_than_one_batch_goes_out_in_one_round_but_no_more_than_there_
 
 def test_one_job_fits_whatever_it_promises() -> None:
     job = Bench().computed()
-    assert within_callback_budget([job, job], lambda _: 10**9) == [job]
-    assert within_callback_budget([], lambda _: 1) == []
+    assert within_one_transaction([job, job], lambda _: 10**9) == [job]
+    assert within_one_transaction([], lambda _: 1) == []
 
 
 # ---- settling

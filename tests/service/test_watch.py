@@ -164,7 +164,22 @@ async def test_a_fork_is_followed_back_to_the_common_block(grown: int) -> None:
     assert jobs.rewound_to == [block(8)]
 
 
-async def test_a_shorter_fork_is_followed_too() -> None:
+async def test_a_node_that_lags_is_no_reorg() -> None:
+    reader, jobs = Reader(6), Jobs()
+    watch = watching(reader, jobs)
+    await watch.cycle()
+    reader.grow()
+    await watch.cycle()
+    ahead = reader.chain.pop()
+    assert not await watch.cycle()
+    assert (watch.cursor, jobs.rewound_to) == (ahead, [])
+    reader.chain.append(ahead)
+    reader.grow()
+    await watch.cycle()
+    assert (watch.cursor, jobs.rewound_to) == (block(8), [])
+
+
+async def test_a_shorter_fork_is_followed_when_it_has_grown() -> None:
     reader, jobs = Reader(6), Jobs()
     watch = watching(reader, jobs)
     await watch.cycle()
@@ -172,7 +187,9 @@ async def test_a_shorter_fork_is_followed_too() -> None:
     await watch.cycle()
     reader.chain.pop()
     await watch.cycle()
-    assert watch.cursor == block(6)
+    reader.grow(2, fork=1)
+    await watch.cycle()
+    assert watch.cursor == block(8, 1)
     assert jobs.rewound_to == [block(6)]
 
 
