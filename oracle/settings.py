@@ -64,6 +64,12 @@ class Settings(BaseSettings):
     answer_margin_seconds: int = Field(
         60, ge=0, description="Time to the deadline below which nothing is accepted."
     )
+    max_callback_gas: int = Field(
+        500_000, ge=0, description="Most gas for a consumer's notice that is accepted."
+    )
+    max_window_seconds: int = Field(
+        604_800, ge=0, description="Longest challenge window that is accepted."
+    )
     wei_per_opg: int = Field(0, ge=0, description="Value of one OPG in wei; 0: no profit gate.")
     margin_percent: int = Field(0, ge=0, description="Profit wanted over the gas, in percent.")
 

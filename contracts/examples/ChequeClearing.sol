@@ -9,9 +9,10 @@ import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/Signa
 import {InferenceConsumer} from "../src/InferenceConsumer.sol";
 import {IInferenceOracle} from "../src/interfaces/IInferenceOracle.sol";
 import {IModelRegistry} from "../src/interfaces/IModelRegistry.sol";
+import {Decision} from "../src/libraries/Decision.sol";
 import {Tensors} from "../src/libraries/Tensors.sol";
 import {InferenceRequest, RequestParams} from "../src/types/InferenceRequest.sol";
-import {Tier} from "../src/types/ModelTerms.sol";
+import {Tier, UNCERTIFIED} from "../src/types/ModelTerms.sol";
 import {RequestState} from "../src/types/RequestState.sol";
 
 /// @title Cheques in handwriting, cleared by a model
@@ -68,6 +69,9 @@ contract ChequeClearing is InferenceConsumer, EIP712 {
     uint96 public immutable LIMIT;
     /// @notice A digit read with less probability than this (18 decimals) makes a cheque illegible.
     int256 public immutable MIN_PROBABILITY;
+    /// @notice How far probabilities may be off (18 decimals) without anybody being convicted of it. Zero where the
+    ///         answer cannot be judged: then the named operator is taken at its word.
+    uint256 public immutable ERROR_BAR;
 
     mapping(address account => uint256) public balances;
     /// @notice Numbers that were presented and not returned.
@@ -103,7 +107,7 @@ contract ChequeClearing is InferenceConsumer, EIP712 {
     error StillOpen(bytes32 requestId, RequestState state);
     error BalanceTooLow(uint256 balance, uint256 needed);
 
-    /// @param operator Zero only for a model whose answers can be proven wrong: a payee might run an operator.
+    /// @param operator Zero only where wrong answers are convicted, up to an error bar: a payee might run an operator.
     /// @param limit Also the least bond of an operator: what a lie puts at stake.
     constructor(
         IInferenceOracle oracle,
@@ -113,13 +117,17 @@ contract ChequeClearing is InferenceConsumer, EIP712 {
         uint96 limit,
         int256 minProbability
     ) InferenceConsumer(oracle) EIP712("ChequeClearing", "1") {
-        Tier tier = IModelRegistry(oracle.REGISTRY()).models(modelId).tier;
-        require(operator != address(0) || tier != Tier.Unproven, OperatorNeeded(modelId));
+        IModelRegistry registry = IModelRegistry(oracle.REGISTRY());
+        uint96 epsilon = registry.epsilonOf(modelId);
+        bool judged =
+            registry.models(modelId).tier != Tier.Unproven && registry.COURT() != address(0) && epsilon != UNCERTIFIED;
+        require(operator != address(0) || judged, OperatorNeeded(modelId));
         MODEL_ID = modelId;
         OPERATOR = operator;
         FEE = fee;
         LIMIT = limit;
         MIN_PROBABILITY = minProbability;
+        ERROR_BAR = judged ? epsilon : 0;
     }
 
     // ---- accounts
@@ -230,18 +238,24 @@ contract ChequeClearing is InferenceConsumer, EIP712 {
         emit ChequeReturned(requestId, cheque.payer, cheque.payee, cheque.number, credited);
     }
 
-    /// @dev The amount in OPG base units. Nothing here reverts: a malformed result or a NaN is illegible.
+    /// @dev The amount in OPG base units. Nothing here reverts: a malformed result or a NaN is illegible, and so is a
+    ///      digit which another within the error bar might be.
     function _read(bytes calldata result) private view returns (bool legible, uint256 amount) {
         if (result.length != RESULT_LENGTH) return (false, 0);
         bytes calldata probabilities = result[LABELS_LENGTH:];
+        int256[] memory scores = new int256[](10);
         for (uint256 i; i < DIGITS; ++i) {
-            int64 label = Tensors.int64At(result, i);
-            if (label < 0 || label > 9) return (false, 0);
-            // casting to 'uint64' is safe because the label is 0 to 9
+            for (uint256 j; j < 10; ++j) {
+                uint32 probability = Tensors.float32At(probabilities, i * 10 + j);
+                if (!Tensors.isFinite(probability)) return (false, 0);
+                scores[j] = Tensors.toFixed(probability);
+            }
+            (Decision.Status status, uint256 digit) = Decision.classify(scores, ERROR_BAR);
+            if (status != Decision.Status.Clear) return (false, 0);
+            if (Decision.atLeast(scores[digit], MIN_PROBABILITY, ERROR_BAR) != Decision.Verdict.Yes) return (false, 0);
+            // casting to 'int64' is safe because the digit is 0 to 9
             // forge-lint: disable-next-line(unsafe-typecast)
-            uint256 digit = uint64(label);
-            uint32 probability = Tensors.float32At(probabilities, i * 10 + digit);
-            if (!Tensors.isFinite(probability) || Tensors.toFixed(probability) < MIN_PROBABILITY) return (false, 0);
+            if (Tensors.int64At(result, i) != int64(uint64(digit))) return (false, 0);
             amount = amount * 10 + digit;
         }
         return (true, amount * 1e18);

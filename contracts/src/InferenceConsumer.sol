@@ -26,7 +26,8 @@ import {Notice} from "./types/RequestState.sol";
 ///         through the oracle. (An eager consumer that has heard the answer is not told that it is final.)
 ///
 ///         The result is what the operator posted. Its hash is what was judged, its form is not: check the
-///         length before reading it (`Tensors`), lest a malformed one make the hook revert for good.
+///         length before reading it (`Tensors`), lest a malformed one make the hook revert for good. Scores are only
+///         as sure as the model's error bar (`_epsilon`): `Decision` says whether they decide anything.
 abstract contract InferenceConsumer is IInferenceConsumer {
     using SafeERC20 for IERC20;
 
@@ -90,6 +91,12 @@ abstract contract InferenceConsumer is IInferenceConsumer {
         params.deadline = uint40(block.timestamp) + DEFAULT_TIME_TO_ANSWER;
         params.window = IModelRegistry(ORACLE.REGISTRY()).models(modelId).challengeWindow;
         params.callbackGasLimit = callbackGasLimit;
+    }
+
+    /// @notice The certified error bar of a model's float outputs, with 18 decimals, for `Decision`. It never changes,
+    ///         so a contract with one model may keep it.
+    function _epsilon(bytes32 modelId) internal view returns (uint96) {
+        return IModelRegistry(ORACLE.REGISTRY()).epsilonOf(modelId);
     }
 
     /// @notice Asks, paying from this contract's account at the oracle.

@@ -545,7 +545,15 @@ contract InferenceOracle is IInferenceOracle, EIP712, ReentrancyGuardTransient {
 
         if (terms.operator == address(0)) return;
         uint32 sequence = IOperatorStaking(STAKING)
-            .lockByOffer(terms.operator, terms.modelId, terms.fee, terms.bond, terms.deadline - block.timestamp);
+            .lockByOffer(
+                terms.operator,
+                terms.modelId,
+                terms.fee,
+                terms.bond,
+                terms.deadline - block.timestamp,
+                terms.window,
+                terms.callbackGasLimit
+            );
         if (sequence != 0) {
             _slots[requestId] = RequestSlotLibrary.accepted(terms.operator);
             emit RequestAccepted(requestId, terms.operator, sequence);
@@ -558,8 +566,13 @@ contract InferenceOracle is IInferenceOracle, EIP712, ReentrancyGuardTransient {
         if (terms.callbackGasLimit > MAX_CALLBACK_GAS) {
             revert CallbackGasTooHigh(terms.callbackGasLimit, MAX_CALLBACK_GAS);
         }
-        if (terms.deadline <= block.timestamp || terms.deadline > block.timestamp + MAX_TTL) {
-            revert DeadlineOutOfBounds(terms.deadline, block.timestamp + 1, block.timestamp + MAX_TTL);
+        uint256 latest;
+        // Forty bits more than a timestamp are no overflow.
+        unchecked {
+            latest = block.timestamp + MAX_TTL;
+        }
+        if (terms.deadline <= block.timestamp || terms.deadline > latest) {
+            revert DeadlineOutOfBounds(terms.deadline, block.timestamp + 1, latest);
         }
         address consumer = terms.consumer;
         if (consumer != address(0)) {

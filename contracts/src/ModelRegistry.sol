@@ -2,10 +2,10 @@
 pragma solidity 0.8.37;
 
 import {IModelRegistry} from "./interfaces/IModelRegistry.sol";
-import {ModelTerms, Tier} from "./types/ModelTerms.sol";
+import {ModelTerms, UNCERTIFIED} from "./types/ModelTerms.sol";
 
 /// @title Append-only registry of models
-/// @dev Holds no funds and calls nobody. Everything but one word and the registrar of a model lives in its event.
+/// @dev Holds no funds and calls nobody. What no contract asks for lives in the registration's event.
 contract ModelRegistry is IModelRegistry {
     /// @inheritdoc IModelRegistry
     address public immutable COURT;
@@ -18,6 +18,10 @@ contract ModelRegistry is IModelRegistry {
 
     /// @inheritdoc IModelRegistry
     mapping(bytes32 modelId => address) public registrarOf;
+
+    /// @dev `UNCERTIFIED` less the error bar, in a word of its own which the oracle never reads: requests cost no more
+    ///      for it, a model without a bar takes no storage, and one that is unknown has none rather than an exact one.
+    mapping(bytes32 modelId => uint96) private _certainty;
 
     constructor(address court, uint32 minChallengeWindow, uint32 maxChallengeWindow) {
         if (minChallengeWindow > maxChallengeWindow) {
@@ -42,7 +46,6 @@ contract ModelRegistry is IModelRegistry {
         if (terms.revealWindow > terms.challengeWindow) {
             revert RevealWindowTooLong(terms.revealWindow, terms.challengeWindow);
         }
-        if (terms.tier != Tier.Unproven && COURT == address(0)) revert CourtMissing(terms.tier);
 
         modelId = terms.modelId(msg.sender);
         if (registrarOf[modelId] != address(0)) revert ModelExists(modelId);
@@ -56,6 +59,7 @@ contract ModelRegistry is IModelRegistry {
             deprecatedAt: 0,
             tier: terms.tier
         });
+        if (terms.epsilon != UNCERTIFIED) _certainty[modelId] = UNCERTIFIED - terms.epsilon;
         emit ModelRegistered(modelId, msg.sender, terms, name, schema, uri);
     }
 
@@ -73,6 +77,11 @@ contract ModelRegistry is IModelRegistry {
     /// @inheritdoc IModelRegistry
     function models(bytes32 modelId) external view returns (Model memory) {
         return _models[modelId];
+    }
+
+    /// @inheritdoc IModelRegistry
+    function epsilonOf(bytes32 modelId) external view returns (uint96) {
+        return UNCERTIFIED - _certainty[modelId];
     }
 
     /// @inheritdoc IModelRegistry

@@ -29,6 +29,8 @@ contract OperatorStaking is IOperatorStaking, ReentrancyGuardTransient {
 
     /// @inheritdoc IOperatorStaking
     address public constant BURN_ADDRESS = 0x000000000000000000000000000000000000dEaD;
+    /// @inheritdoc IOperatorStaking
+    uint256 public constant MAX_ENDPOINT_BYTES = 256;
 
     // ---- immutables
 
@@ -161,6 +163,13 @@ contract OperatorStaking is IOperatorStaking, ReentrancyGuardTransient {
         emit OfferSet(msg.sender, modelId, offer);
     }
 
+    /// @inheritdoc IOperatorStaking
+    function setEndpoint(string calldata uri) external nonReentrant onlyOperator {
+        uint256 length = bytes(uri).length;
+        if (length > MAX_ENDPOINT_BYTES) revert EndpointTooLong(length, MAX_ENDPOINT_BYTES);
+        emit EndpointSet(msg.sender, uri);
+    }
+
     // ---- the oracle
 
     /// @inheritdoc IOperatorStaking
@@ -172,15 +181,18 @@ contract OperatorStaking is IOperatorStaking, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IOperatorStaking
-    function lockByOffer(address operator, bytes32 modelId, uint96 fee, uint96 bond_, uint256 timeLeft)
-        external
-        onlyOracle
-        returns (uint32 sequence)
-    {
+    function lockByOffer(
+        address operator,
+        bytes32 modelId,
+        uint96 fee,
+        uint96 bond_,
+        uint256 timeLeft,
+        uint256 window,
+        uint256 callbackGasLimit
+    ) external onlyOracle returns (uint32 sequence) {
         Offer memory offer = _offers[operator][modelId];
-        if (offer.capacity == 0 || fee < offer.price || bond_ > offer.maxBond || timeLeft < offer.minTime) {
-            return 0;
-        }
+        if (offer.capacity == 0 || fee < offer.price || bond_ > offer.maxBond) return 0;
+        if (timeLeft < offer.minTime || window > offer.maxWindow || callbackGasLimit > offer.maxCallbackGas) return 0;
         StakeBook book = _books[operator];
         if (book.unanswered() >= offer.capacity || book.free() < bond_) return 0;
         return _lock(operator, book, bond_);

@@ -6,6 +6,7 @@ import {OPGToken} from "../src/OPGToken.sol";
 import {IInferenceOracle} from "../src/interfaces/IInferenceOracle.sol";
 import {AnswerCommitment} from "../src/types/Answer.sol";
 import {InferenceRequest, RequestParams} from "../src/types/InferenceRequest.sol";
+import {ModelTerms, Tier, UNCERTIFIED} from "../src/types/ModelTerms.sol";
 import {DeliveryState, Notice, RequestState} from "../src/types/RequestState.sol";
 import {Deployment} from "./mocks/Deployment.sol";
 
@@ -26,6 +27,10 @@ contract Notebook is InferenceConsumer {
 
     function defaults(bytes32 modelId, uint96 fee, uint32 gasLimit) external view returns (RequestParams memory) {
         return _defaults(modelId, fee, gasLimit);
+    }
+
+    function epsilon(bytes32 modelId) external view returns (uint96) {
+        return _epsilon(modelId);
     }
 
     function collect() external returns (uint96, uint96) {
@@ -93,6 +98,14 @@ contract ConsumerTest is Deployment {
         bytes32 requestId = notebook.ask(params, INPUT, true);
         (RequestState state,,,) = system.oracle.stateOf(requestId);
         assertEq(uint8(state), uint8(RequestState.Requested));
+    }
+
+    function test_Epsilon_IsTheModels() public {
+        assertEq(notebook.epsilon(system.modelId), 0);
+        ModelTerms memory terms = _modelTerms(Tier.Native);
+        terms.epsilon = 0.01e18;
+        assertEq(notebook.epsilon(system.registry.register(terms, "native", "{}", "")), 0.01e18);
+        assertEq(notebook.epsilon(keccak256("unknown")), UNCERTIFIED);
     }
 
     function test_AskWithPull_PaysFromTheTokensOfTheConsumer() public {

@@ -16,7 +16,7 @@ from oracle.bench.gas_stage import CALLBACK_GAS, RESULT, Players
 from oracle.bench.stage import Stage, stage
 from oracle.bootstrap.devnet import OPG, standing_offer
 from oracle.chain.sender import Sent, TransactionSender
-from oracle.core.model import ModelTerms
+from oracle.core.model import UNCERTIFIED, ModelTerms
 from oracle.core.types import ZERO_BYTES32, Tier
 from oracle.devnet.accounts import Person, signer_of
 from oracle.devnet.bring_up import deposit, fund
@@ -200,6 +200,7 @@ async def _register_model(on: Stage, registrar: TransactionSender) -> Sent:
         challenge_window=on.contracts.deployment.parameters.default_window,
         reveal_window=0,
         min_bond=10 * OPG,
+        epsilon=UNCERTIFIED,
     )
     registry = on.contracts.registry
     data = registry.register_data(terms, "digits", inspected.schema, "sample:digits")

@@ -40,7 +40,14 @@ class ReadyDevnet:
 
 def standing_offer() -> Offer:
     """What the devnet's operators offer for each sample model."""
-    return Offer(price=PRICE, max_bond=10_000 * OPG, capacity=2_000, min_time=2)
+    return Offer(
+        price=PRICE,
+        max_bond=10_000 * OPG,
+        capacity=2_000,
+        min_time=2,
+        max_window=3_600,
+        max_callback_gas=500_000,
+    )
 
 
 async def start_devnet(

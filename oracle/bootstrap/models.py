@@ -7,7 +7,7 @@ from pathlib import Path
 
 from oracle.chain.contracts import Contracts
 from oracle.chain.sender import TransactionSender
-from oracle.core.model import ModelTerms
+from oracle.core.model import UNCERTIFIED, ModelTerms
 from oracle.core.types import ZERO_BYTES32, Tier
 from oracle.devnet.bring_up import register_model
 from oracle.inference.content_store import ContentStore
@@ -51,6 +51,7 @@ async def add_model(
         challenge_window=challenge_window,
         reveal_window=0,
         min_bond=min_bond,
+        epsilon=UNCERTIFIED,
     )
     model_id = await register_model(
         registrar, contracts, terms, name=name, schema=inspected.schema, uri=uri

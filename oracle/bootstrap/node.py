@@ -135,6 +135,7 @@ async def open_node(
             transactions = instrument("transactions", storage.transactions)
             watch = Watch(
                 instrument("reader", reader),
+                staking,
                 jobs,
                 operator,
                 WatchPolicy(
@@ -163,6 +164,8 @@ async def open_node(
             policy = Policy(
                 minimum_fee=opg(settings.minimum_fee_opg),
                 answer_margin_seconds=settings.answer_margin_seconds,
+                max_callback_gas=settings.max_callback_gas,
+                max_window_seconds=settings.max_window_seconds,
                 wei_per_opg=settings.wei_per_opg,
                 margin_percent=settings.margin_percent,
             )

@@ -57,6 +57,10 @@ class StakingBinding(Binding):
         """A capacity of 0 takes the offer back."""
         return self.encode("setOffer", model_id, offer.as_tuple())
 
+    def set_endpoint_data(self, uri: str) -> bytes:
+        """An empty text takes the announcement back."""
+        return self.encode("setEndpoint", uri)
+
     # ---- anyone's verbs
 
     def claim_data(self, to: Address) -> bytes:
@@ -93,6 +97,12 @@ class StakingBinding(Binding):
     async def offer(self, operator: Address, model_id: bytes) -> Offer:
         """An offer of capacity 0 is none."""
         return Offer(*await self.view("offers", operator, model_id))
+
+    async def accepted(self, operator: Address, block: int) -> int:
+        """How many requests had ever bound an operator, as of a block."""
+        position = await self.view("positions", operator, block=block)
+        count: int = position[3]
+        return count
 
     async def signer_of(self, operator: Address) -> Address:
         """The key that signs for an operator now; zero for an unknown operator."""

@@ -13,7 +13,7 @@ from oracle.chain.contracts import Contracts
 from oracle.cli.command import verb
 from oracle.cli.context import Json, output, settings
 from oracle.client.answer import backing
-from oracle.core.model import Model
+from oracle.core.model import Model, error_bar
 from oracle.core.schema import TensorSpec
 from oracle.core.types import format_opg, opg
 from oracle.inference.content_store import ContentStore
@@ -99,6 +99,9 @@ async def show(
         {
             "operator": one.operator,
             "price_opg": format_opg(one.offer.price),
+            "max_bond_opg": format_opg(one.offer.max_bond),
+            "max_window_seconds": one.offer.max_window,
+            "max_callback_gas": one.offer.max_callback_gas,
             "free_stake_opg": format_opg(one.status.free),
             "capacity_left": max(0, one.offer.capacity - one.status.unanswered),
         }
@@ -119,6 +122,7 @@ def describe(model: Model) -> dict[str, Any]:
         "uri": model.uri,
         "challenge_window_seconds": model.terms.challenge_window,
         "min_bond_opg": format_opg(model.terms.min_bond),
+        "error_bar": error_bar(model.terms.epsilon),
         "inputs": [shape(spec) for spec in model.schema.inputs],
         "outputs": [shape(spec) for spec in model.schema.outputs],
     }

@@ -12,9 +12,10 @@ from oracle.chain.keystore import LocalSigner, create_keystore, read_password
 from oracle.cli.command import verb
 from oracle.cli.context import Json, operator_address, output, settings
 from oracle.client import OracleClient
+from oracle.core.endpoint import checked_endpoint
 from oracle.core.operator import Offer
 from oracle.core.types import address, format_opg, opg
-from oracle.errors import ConfigurationError, NotFound
+from oracle.errors import ConfigurationError, InputError, NotFound
 
 app = typer.Typer(help="An operator's stake and offers, under the owner's key.")
 
@@ -75,12 +76,20 @@ async def offer(
         int, typer.Option(help="Most unanswered requests at once; 0 withdraws the offer.")
     ] = 16,
     min_time: Annotated[int, typer.Option(help="Shortest time to the deadline, seconds.")] = 30,
+    max_window: Annotated[
+        int | None,
+        typer.Option(help="Longest challenge window, seconds; the model's own by default."),
+    ] = None,
+    max_callback_gas: Annotated[
+        int, typer.Option(help="Most gas for a consumer's notice, which who settles pays.")
+    ] = 200_000,
     as_json: Json = False,
 ) -> None:
     """Set the standing offer for a model: matching requests bind the operator at once."""
-    terms = Offer(opg(price), opg(max_bond), capacity, min_time)
     async with connection.client(settings(), "owner") as client:
         found = await client.model(model)
+        longest = found.terms.challenge_window if max_window is None else max_window
+        terms = Offer(opg(price), opg(max_bond), capacity, min_time, longest, max_callback_gas)
         await client.sender.send(
             client.staking.address, client.staking.set_offer_data(found.id, terms)
         )
@@ -91,8 +100,34 @@ async def offer(
             "max_bond_opg": format_opg(terms.max_bond),
             "capacity": terms.capacity,
             "min_time_seconds": terms.min_time,
+            "max_window_seconds": terms.max_window,
+            "max_callback_gas": terms.max_callback_gas,
         }
     )
+
+
+@verb(app, "endpoint")
+async def endpoint(
+    url: Annotated[str | None, typer.Argument(help="To be announced; else it is shown.")] = None,
+    withdraw: Annotated[bool, typer.Option("--withdraw", help="Take it back.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Announce on chain where the operator's services are found, or show what is announced."""
+    if url is not None and withdraw:
+        raise InputError("an endpoint is either announced or withdrawn")
+    configured = settings()
+    if url is None and not withdraw:
+        operator = address(operator_address(configured))
+        async with connection.client(configured) as client:
+            announced = await client.endpoint(operator)
+    else:
+        announced = checked_endpoint(url) if url is not None else None
+        async with connection.client(configured, "owner") as client:
+            operator = client.sender.address
+            await client.sender.send(
+                client.staking.address, client.staking.set_endpoint_data(announced or "")
+            )
+    output(as_json).result({"operator": operator, "endpoint": announced})
 
 
 @verb(app, "unbond")
@@ -134,7 +169,7 @@ async def status(
     operator: Annotated[str | None, typer.Argument(help="Address; settings' by default.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Show an operator's stake, what is locked, what is free, exits and offers."""
+    """Show an operator's stake, what is locked, what is free, exits, offers and endpoint."""
     configured = settings()
     async with connection.client(configured) as client:
         await _print_status(client, operator or operator_address(configured), as_json)
@@ -148,7 +183,7 @@ async def _print_status(client: OracleClient, operator: str, as_json: bool) -> N
     for model in models:
         terms = await client.staking.offer(found.operator, model.id)
         if terms.capacity:
-            offers[model.name] = f"{format_opg(terms.price)} OPG, up to {terms.capacity} at once"
+            offers[model.name] = in_words(terms)
     output(as_json).result(
         {
             "operator": found.operator,
@@ -164,5 +199,15 @@ async def _print_status(client: OracleClient, operator: str, as_json: bool) -> N
                 {"opg": format_opg(one.amount), "available_at": one.available_at} for one in exits
             ],
             "offers": offers,
+            "endpoint": await client.endpoint(found.operator),
         }
+    )
+
+
+def in_words(offer: Offer) -> str:
+    """An offer's terms on one line."""
+    return (
+        f"{format_opg(offer.price)} OPG, up to {offer.capacity} at once, "
+        f"bond up to {format_opg(offer.max_bond)} OPG, at least {offer.min_time} s to answer, "
+        f"window up to {offer.max_window} s, callback up to {offer.max_callback_gas} gas"
     )

@@ -44,6 +44,9 @@ async def request(
     bond: Annotated[str | None, typer.Option(help="OPG that back the answer.")] = None,
     value_at_risk: Annotated[str, typer.Option(help="OPG that a wrong answer could cost.")] = "0",
     time_to_answer: Annotated[int, typer.Option(help="Seconds to the deadline.")] = 600,
+    window: Annotated[
+        int | None, typer.Option(help="Seconds to finality; the model's by default.")
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the answer is final.")] = False,
     wait_answered: Annotated[
         bool, typer.Option("--wait-answered", help="Wait for the answer, final or not.")
@@ -63,6 +66,7 @@ async def request(
                 bond=opg(bond) if bond is not None else None,
                 value_at_risk=opg(value_at_risk),
                 time_to_answer=time_to_answer,
+                window=window,
             )
         facts: dict[str, Any] = {
             "request": made.id,
@@ -72,6 +76,8 @@ async def request(
             "bond_opg": format_opg(made.request.bond),
             "deadline": made.request.deadline,
         }
+        if made.objections:
+            facts["not_taken_by_offer"] = list(made.objections)
         if wait or wait_answered:
             # Said before the wait: whatever ends it, the fee is found again by the id.
             out.say(f"waiting for the answer to 0x{made.id.hex()}")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from numpy.typing import ArrayLike
@@ -15,27 +15,35 @@ from oracle.chain.keystore import LocalSigner
 from oracle.chain.oracle_contract import RequestParams
 from oracle.chain.rpc import Rpc
 from oracle.chain.sender import Sent, TransactionSender
+from oracle.client.market import standing_offer
 from oracle.client.view import OracleView
 from oracle.core.event import RequestAccepted, RequestSeen
 from oracle.core.model import Model
+from oracle.core.operator import Demand
 from oracle.core.request import Request, RequestState, minimum_bond
 from oracle.core.tensor import encode_inputs
 from oracle.core.types import ZERO_ADDRESS, Address, format_opg
 from oracle.errors import ConfigurationError, InputError, NotFound
 
 DEFAULT_TIME_TO_ANSWER_SECONDS = 600
+_SECONDS_TO_MINE = 5
 
 Inputs = Mapping[str, ArrayLike] | Sequence[ArrayLike]
 
 
 @dataclass(frozen=True, slots=True)
 class Requested:
-    """A request that was mined. `accepted` says whether an operator is already bound to it."""
+    """A request that was mined.
+
+    `accepted` says whether an operator is already bound to it. Where one was named and is not,
+    `objections` say why its standing offer did not take the request.
+    """
 
     id: bytes
     request: Request
     accepted: bool
     sent: Sent
+    objections: tuple[str, ...] = ()
 
 
 class OracleClient(OracleView):
@@ -97,22 +105,42 @@ class OracleClient(OracleView):
         """
         chosen = await self.model(model)
         data = encode_inputs(chosen.schema, inputs, allow_rounding=allow_rounding)
-        fee, operator = await self._price(
-            chosen, fee, operator, open_to_all, bond, value_at_risk, time_to_answer
-        )
+
+        def demand(fee: int) -> Demand:
+            smallest = max(minimum_bond(chosen.terms.min_bond, fee), value_at_risk)
+            return Demand(
+                fee=fee,
+                bond=smallest if bond is None else bond,
+                seconds_left=time_to_answer,
+                window=chosen.terms.challenge_window if window is None else window,
+                callback_gas_limit=callback_gas_limit,
+            )
+
+        objections: tuple[str, ...] = ()
+        if open_to_all:
+            if fee is None or operator is not None:
+                raise InputError("an open request needs a fee and names no operator")
+            operator, asked = ZERO_ADDRESS, demand(fee)
+        elif operator is not None:
+            standing = await standing_offer(self.staking, operator, chosen.id)
+            asked = demand(standing.offer.price if fee is None else fee)
+            objections = tuple(standing.objections(asked))
+        else:
+            operator, asked = await self._choose(chosen, fee, demand)
         params = RequestParams(
             consumer=consumer,
             model_id=chosen.id,
             operator=operator,
-            fee=fee,
-            bond=self._bond(chosen, fee, bond, value_at_risk),
+            fee=asked.fee,
+            bond=asked.bond,
             value_at_risk=value_at_risk,
-            deadline=(await self.rpc.latest()).timestamp + time_to_answer,
-            window=chosen.terms.challenge_window if window is None else window,
-            callback_gas_limit=callback_gas_limit,
+            deadline=(await self.rpc.latest()).timestamp + asked.seconds_left,
+            window=asked.window,
+            callback_gas_limit=asked.callback_gas_limit,
             eager=eager,
         )
-        return await self.send_request(params, data)
+        made = await self.send_request(params, data)
+        return made if made.accepted else replace(made, objections=objections)
 
     async def send_request(self, params: RequestParams, data: bytes) -> Requested:
         """Makes a request of given terms and input bytes; pays as `request` does."""
@@ -131,44 +159,28 @@ class OracleClient(OracleView):
             sent=sent,
         )
 
-    async def _price(
-        self,
-        model: Model,
-        fee: int | None,
-        operator: Address | None,
-        open_to_all: bool,
-        bond: int | None,
-        value_at_risk: int,
-        time_to_answer: int,
-    ) -> tuple[int, Address]:
-        if open_to_all:
-            if fee is None or operator is not None:
-                raise InputError("an open request needs a fee and names no operator")
-            return fee, ZERO_ADDRESS
-        if operator is not None:
-            if fee is None:
-                fee = (await self.staking.offer(operator, model.id)).price
-            return fee, operator
-        offers = await self.offers(model.id)
-        for one in offers:
-            price = one.offer.price if fee is None else fee
-            needed = self._bond(model, price, bond, value_at_risk)
-            if one.takes(price, needed, time_to_answer - 5):
-                return price, one.operator
-        known = ", ".join(
-            f"{one.operator} from {format_opg(one.offer.price)} OPG" for one in offers
-        )
-        raise NotFound(
-            f"no standing offer for {model.name} takes this request"
-            + (f" (there are: {known})" if known else " (there are none)"),
-            hint="raise the fee, lower the bond, or make it open to all with a fee",
-        )
+    async def _choose(
+        self, model: Model, fee: int | None, demand: Callable[[int], Demand]
+    ) -> tuple[Address, Demand]:
+        """The cheapest standing offer that takes the request, with a little time to mine it.
 
-    @staticmethod
-    def _bond(model: Model, fee: int, bond: int | None, value_at_risk: int) -> int:
-        if bond is not None:
-            return bond
-        return max(minimum_bond(model.terms.min_bond, fee), value_at_risk)
+        Raises:
+            NotFound: there is none; says of each offer which of its bounds the request is beyond.
+        """
+        refusals = []
+        for one in await self.offers(model.id):
+            asked = demand(one.offer.price if fee is None else fee)
+            later = replace(asked, seconds_left=asked.seconds_left - _SECONDS_TO_MINE)
+            objections = list(one.objections(later))
+            if not objections:
+                return one.operator, asked
+            price = format_opg(one.offer.price)
+            refusals.append(f"{one.operator} from {price} OPG ({'; '.join(objections)})")
+        raise NotFound(
+            f"no standing offer for {model.name} takes this request: "
+            + (", ".join(refusals) or "there are none"),
+            hint="raise the fee, ask for less, or make it open to all with a fee",
+        )
 
     async def _send_paid(self, amount: int, calldata: bytes) -> Sent:
         """Allows the oracle to pull an amount, and has it pulled before another is allowed."""

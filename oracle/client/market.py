@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from oracle.chain.logs import LogScanner
 from oracle.chain.rpc import Rpc
 from oracle.chain.staking_contract import StakingBinding
-from oracle.core.operator import Offer, OperatorStatus
-from oracle.core.types import Address, address
+from oracle.core.operator import Demand, Offer, OperatorStatus
+from oracle.core.types import Address, address, format_opg
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +21,26 @@ class StandingOffer:
     offer: Offer
     status: OperatorStatus
 
-    def takes(self, fee: int, bond: int, seconds_left: int) -> bool:
-        """Whether a request with these terms would be accepted in its own block."""
-        return (
-            self.offer.capacity > self.status.unanswered
-            and self.offer.price <= fee
-            and bond <= min(self.offer.max_bond, self.status.free)
-            and seconds_left >= self.offer.min_time
-        )
+    def objections(self, demand: Demand) -> Iterator[str]:
+        """Why a request would not be accepted in its own block; nothing where it would."""
+        yield from self.offer.objections(demand)
+        if 0 < self.offer.capacity <= self.status.unanswered:
+            yield f"all of its {self.offer.capacity} places are taken"
+        if demand.bond > self.status.free:
+            yield (
+                f"the bond of {format_opg(demand.bond)} OPG is above the operator's free stake of "
+                f"{format_opg(self.status.free)} OPG"
+            )
+
+
+async def standing_offer(
+    staking: StakingBinding, operator: Address, model_id: bytes
+) -> StandingOffer:
+    """One operator's offer for a model, withdrawn or not. Raises NotFound for no operator."""
+    offer, status = await asyncio.gather(
+        staking.offer(operator, model_id), staking.status(operator)
+    )
+    return StandingOffer(operator, offer, status)
 
 
 async def standing_offers(
@@ -40,11 +53,6 @@ async def standing_offers(
         first_block, head.number, [topic, None, "0x" + model_id.hex()]
     )
     operators = sorted({address("0x" + log["topics"][1][-40:]) for log in logs})
-    offers = await asyncio.gather(*(staking.offer(one, model_id) for one in operators))
-    statuses = await asyncio.gather(*(staking.status(one) for one in operators))
-    found = [
-        StandingOffer(operator, offer, status)
-        for operator, offer, status in zip(operators, offers, statuses, strict=True)
-        if offer.capacity
-    ]
-    return sorted(found, key=lambda one: (one.offer.price, one.operator))
+    found = await asyncio.gather(*(standing_offer(staking, one, model_id) for one in operators))
+    live = [one for one in found if one.offer.capacity]
+    return sorted(live, key=lambda one: (one.offer.price, one.operator))

@@ -19,6 +19,7 @@ from oracle.chain.rpc import Rpc
 from oracle.chain.staking_contract import StakingBinding
 from oracle.chain.token_contract import TokenBinding
 from oracle.client.answer import InferenceAnswer
+from oracle.client.endpoint import endpoint_of
 from oracle.client.market import StandingOffer, standing_offers
 from oracle.client.receipt_reader import read_receipt
 from oracle.client.story import Story, read_story
@@ -26,7 +27,7 @@ from oracle.core.model import Model
 from oracle.core.receipt import Receipt
 from oracle.core.request import RequestState
 from oracle.core.tensor import decode_outputs, input_batch
-from oracle.core.types import bytes32
+from oracle.core.types import Address, bytes32
 from oracle.errors import InputError, NoAnswer, NotFound, SignatureError
 from oracle.ports import OnChainRequest
 
@@ -68,6 +69,10 @@ class OracleView:
                 hint="name it by its id",
             )
         return named[0]
+
+    async def endpoint(self, operator: Address) -> str | None:
+        """Where an operator's services are found, if it has announced an http(s) URL."""
+        return await endpoint_of(self.rpc, self.staking, operator, self.deployment.deployed_block)
 
     async def offers(self, model_id: bytes) -> list[StandingOffer]:
         """Standing offers for a model, cheapest first."""

@@ -6,12 +6,16 @@ Mirrors `contracts/src/types/ModelTerms.sol`. Knows nothing of ONNX files.
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass
+from typing import Final
 
 from eth_utils.crypto import keccak
 
 from oracle.core.schema import ModelSchema
 from oracle.core.typed_data import word
-from oracle.core.types import Address, Tier
+from oracle.core.types import Address, Tier, format_wad
+
+UNCERTIFIED: Final = 2**96 - 1
+"""The error bar of a model whose answers nobody has bounded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +23,8 @@ class ModelTerms:
     """What a model id commits to, besides its registrar.
 
     `program_root` is the SHA-256 of the ONNX file in the `UNPROVEN` tier. Windows are in seconds,
-    `min_bond` in base units.
+    `min_bond` in base units. `epsilon` is the certified error bar, with 18 decimals: how far a
+    cheat that no judge would notice can move any float output; 0 is exact, UNCERTIFIED unbounded.
     """
 
     program_root: bytes
@@ -29,6 +34,7 @@ class ModelTerms:
     challenge_window: int
     reveal_window: int
     min_bond: int
+    epsilon: int
 
     def as_tuple(self) -> tuple[object, ...]:
         """The fields in ABI order."""
@@ -37,6 +43,17 @@ class ModelTerms:
     def model_id(self, registrar: Address) -> bytes:
         """`keccak256(abi.encode(registrar, terms))`, 32 bytes."""
         return keccak(word(registrar) + b"".join(word(field) for field in astuple(self)))
+
+
+def error_bar(epsilon: int) -> str:
+    """An error bar in words, or as a decimal."""
+    match epsilon:
+        case 0:
+            return "exact"
+        case _ if epsilon == UNCERTIFIED:
+            return "not certified"
+        case _:
+            return format_wad(epsilon)
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,12 @@ def opg(text: str) -> int:
 
 def format_opg(base_units: int) -> str:
     """Writes base units as a decimal OPG amount, exactly, without trailing zeros."""
-    sign, magnitude = ("-", -base_units) if base_units < 0 else ("", base_units)
+    return format_wad(base_units)
+
+
+def format_wad(value: int) -> str:
+    """Writes an 18-decimal fixed-point number, exactly, without trailing zeros."""
+    sign, magnitude = ("-", -value) if value < 0 else ("", value)
     whole, fraction = divmod(magnitude, _ONE_OPG)
     tail = str(fraction).rjust(OPG_DECIMALS, "0").rstrip("0")
     return f"{sign}{whole}.{tail}" if tail else f"{sign}{whole}"

@@ -96,8 +96,10 @@ class Answer:
             AnswerItem(job.request, job.result or b"", answer.trace_root)
             for job, answer in zip(jobs, answers, strict=True)
         ]
+        # Signed anew, the same digest: the operator may have another key than when it was computed.
         if len(jobs) == 1:
-            return self._contract.answer_data(items[0], self._operator, jobs[0].signature or b"")
+            signature = self._signer.sign_digest(answers[0].digest(self._domain))
+            return self._contract.answer_data(items[0], self._operator, signature)
         signature = self._signer.sign_digest(answer_batch_digest(self._domain, answers))
         return self._contract.answer_batch_data(items, self._operator, signature)
 

@@ -122,9 +122,7 @@ class Node:
                 task.result()
         finally:
             scheduler.shutdown(wait=False)
-            for task in (*loops, ending):
-                task.cancel()
-            await asyncio.gather(*loops, ending, return_exceptions=True)
+            await _end({*loops, ending})
             self._beat()
 
     async def _loop(self, step: Step) -> None:
@@ -179,6 +177,7 @@ class Node:
 
     def _beat(self) -> None:
         head, cursor = self._watch.head, self._watch.cursor
+        trouble = {} if self._watch.trouble is None else {"watch": self._watch.trouble}
         self._heartbeat.write(
             Heartbeat(
                 process_id=os.getpid(),
@@ -188,6 +187,20 @@ class Node:
                 head_block=head.number if head else None,
                 cursor_block=cursor.number if cursor else None,
                 draining=self._draining,
-                trouble=dict(self._trouble),
+                trouble=trouble | self._trouble,
             )
         )
+
+
+async def _end(tasks: set[asyncio.Task[None]]) -> None:
+    """Cancels tasks until all have ended.
+
+    Once may not be enough: a wait that is over in the same moment can take a cancellation with it
+    (`asyncio.wait_for` before Python 3.12), and the task would go on for ever.
+    """
+    running = tasks
+    while running:
+        for task in running:
+            task.cancel()
+        _, running = await asyncio.wait(running, timeout=1.0)
+    await asyncio.gather(*tasks, return_exceptions=True)

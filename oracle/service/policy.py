@@ -23,12 +23,16 @@ class Policy:
     Attributes:
         minimum_fee: smallest fee, in base units.
         answer_margin_seconds: time that must be left until the deadline when work starts.
+        max_callback_gas: most gas for a consumer's notice, which the operator pays when it settles.
+        max_window_seconds: longest challenge window, for which bond and fee are out of reach.
         wei_per_opg: what one OPG is worth in wei of the chain's currency; 0 turns the gate off.
         margin_percent: profit wanted over the cost of gas.
     """
 
     minimum_fee: int = 0
     answer_margin_seconds: int = 5
+    max_callback_gas: int = 500_000
+    max_window_seconds: int = 604_800
     wei_per_opg: int = 0
     margin_percent: int = 0
 
@@ -63,6 +67,16 @@ def objection(request: Request, circumstances: Circumstances, policy: Policy) ->
     left = request.deadline - circumstances.chain_time
     if left < policy.answer_margin_seconds:
         return f"{left} s are left until the deadline, {policy.answer_margin_seconds} s are needed"
+    if request.window > policy.max_window_seconds:
+        return (
+            f"the challenge window of {request.window} s is longer than the "
+            f"{policy.max_window_seconds} s that are accepted"
+        )
+    if request.callback_gas_limit > policy.max_callback_gas:
+        return (
+            f"the callback gas of {request.callback_gas_limit} is above the "
+            f"{policy.max_callback_gas} that are accepted"
+        )
     if policy.wei_per_opg:
         cost = gas_cost_wei(request, circumstances.gas_price_wei, with_accept=True)
         income = request.fee * policy.wei_per_opg // 10**18

@@ -16,6 +16,7 @@ from oracle.core.event import (
     AnswerVoided,
     BlockRef,
     ChainEvent,
+    LogBatch,
     RequestAccepted,
     RequestAnswered,
     RequestCancelled,
@@ -27,8 +28,9 @@ from oracle.core.event import (
 from oracle.core.job import Trigger
 from oracle.core.types import ZERO_ADDRESS, Address
 from oracle.errors import ChainUnreachable, WrongChain
-from oracle.ports import ChainReader, JobMove, JobStore
+from oracle.ports import ChainReader, JobMove, JobStore, StakingContract
 from oracle.service import journal
+from oracle.service.completeness import Completeness
 
 _log = structlog.get_logger("oracle.watch")
 
@@ -48,27 +50,41 @@ class WatchPolicy:
         confirmations: blocks on top of one before it is read.
         range_blocks: most blocks a read spans.
         search_depth: stored blocks searched for a common ancestor.
+        read_again_blocks: blocks before the cursor that are read again where logs are missing.
     """
 
     start_block: int
     confirmations: int = 0
     range_blocks: int = 2_000
     search_depth: int = 512
+    read_again_blocks: int = 512
 
 
 class Watch:
     """Follows the chain for one operator."""
 
     def __init__(
-        self, reader: ChainReader, jobs: JobStore, operator: Address, policy: WatchPolicy
+        self,
+        reader: ChainReader,
+        staking: StakingContract,
+        jobs: JobStore,
+        operator: Address,
+        policy: WatchPolicy,
     ) -> None:
         self._reader = reader
         self._jobs = jobs
         self._operator = operator
         self._policy = policy
+        self._completeness = Completeness(staking, operator)
         self._last_head: BlockRef | None = None
+        self._checked = False
         self.head: BlockRef | None = None
         self.cursor: BlockRef | None = None
+
+    @property
+    def trouble(self) -> str | None:
+        """What is wrong though every read went well: logs that the node does not give."""
+        return self._completeness.trouble
 
     async def cycle(self) -> bool:
         """Reads up to the head. True where a job changed.
@@ -79,13 +95,14 @@ class Watch:
         """
         head = await self._reader.head()
         if self._last_head is not None and head == self._last_head:
-            return False
+            return await self._check()
         self.cursor = await self._jobs.cursor()
         if self.cursor and head.number < self.cursor.number:
             # A node that lags, or a fork that is still growing: it says nothing about what was
             # read. Only another chain would stay behind for good.
             await self._require_same_chain()
             return False
+        await self._completeness.start(self.cursor)
         changed = False
         target = head.number - self._policy.confirmations
         while True:
@@ -97,15 +114,43 @@ class Watch:
             if self.cursor and not await self._is_canonical(self.cursor):
                 changed |= await self._rewind()
                 continue
-            seen, moves = translate(batch.events, self._operator)
-            jobs = await self._jobs.ingest(batch.last, seen, moves)
-            journal.record(jobs)
-            changed |= bool(jobs)
+            changed |= await self._ingest(batch)
             self.cursor = batch.last
         if self.cursor and self.cursor.number >= target and not await self._at(self.cursor, head):
             changed |= await self._rewind()
             return changed
         self._last_head = self.head = head
+        self._checked = False
+        # What was found is passed on first; the round that then follows at once will check.
+        return changed or await self._check()
+
+    async def _check(self) -> bool:
+        """Whether logs are missing up to the cursor, once a head. True where some were found."""
+        if self._checked or self.cursor is None:
+            return False
+        self._checked = True
+        if not await self._completeness.check(self.cursor):
+            return False
+        return await self._read_again(self.cursor)
+
+    async def _ingest(self, batch: LogBatch) -> bool:
+        seen, moves = translate(batch.events, self._operator)
+        jobs = await self._jobs.ingest(batch.last, seen, moves)
+        self._completeness.note(batch.events)
+        journal.record(jobs)
+        return bool(jobs)
+
+    async def _read_again(self, cursor: BlockRef) -> bool:
+        """Reads what the node may have withheld. What was read before changes nothing again."""
+        earliest = cursor.number - self._policy.read_again_blocks + 1
+        first = max(self._policy.start_block, earliest)
+        if first > cursor.number:
+            return False
+        batch = await self._reader.events(first, cursor.number)
+        if batch.last != cursor:
+            return False  # a fork: the next cycle sees it, too
+        changed = await self._ingest(batch)
+        await self._completeness.check(cursor)
         return changed
 
     async def _at(self, cursor: BlockRef, head: BlockRef) -> bool:
@@ -122,6 +167,7 @@ class Watch:
         ancestor = await self._ancestor()
         _log.warning("reorg", rewound_to=ancestor.number)
         jobs = await self._jobs.rewind(ancestor)
+        await self._completeness.rewind(ancestor)
         journal.record(jobs)
         self.cursor = ancestor
         return bool(jobs)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from eth_utils.crypto import keccak
 
 from oracle.chain.registry_contract import RegistryBinding
+from oracle.client.endpoint import endpoint_of
+from oracle.core.model import UNCERTIFIED
 from oracle.core.operator import Offer
 from oracle.core.types import ZERO_ADDRESS, Tier, address
 from oracle.devnet.accounts import Person
@@ -73,10 +77,30 @@ async def test_payout_can_be_changed(scene: Scene) -> None:
     assert (await staking.status(scene.owner.address)).payout == payee
 
 
+async def test_the_latest_endpoint_is_read(scene: Scene) -> None:
+    staking, rpc, operator = scene.contracts.staking, scene.chain.rpc, scene.owner.address
+    assert await endpoint_of(rpc, staking, operator, 0) is None
+    for told, read in (
+        ("https://first.example", "https://first.example"),
+        ("http://second.example:8443/oracle?x=1", "http://second.example:8443/oracle?x=1"),
+        ("javascript:alert(1)", None),
+        ("https://third.example", "https://third.example"),
+        ("", None),
+    ):
+        await scene.owner.send(staking.address, staking.set_endpoint_data(told))
+        assert await endpoint_of(rpc, staking, operator, 0) == read
+    assert await endpoint_of(rpc, staking, scene.requester.address, 0) is None
+    with pytest.raises(ContractReverted, match="EndpointTooLong"):
+        await scene.owner.send(staking.address, staking.set_endpoint_data("h" * 257))
+    with pytest.raises(ContractReverted, match="OperatorUnknown"):
+        await scene.requester.send(staking.address, staking.set_endpoint_data("https://a.example"))
+
+
 async def test_an_offer_of_no_capacity_is_none(scene: Scene) -> None:
     staking, owner = scene.contracts.staking, scene.owner
-    offer = Offer(price=1, max_bond=2, capacity=3, min_time=4)
-    for wanted in (offer, Offer(0, 0, 0, 0)):
+    offer = Offer(1, 2, 3, 4, 5, 6)
+    largest = Offer(2**80 - 1, 2**88 - 1, 2**16 - 1, 2**24 - 1, 2**24 - 1, 2**24 - 1)
+    for wanted in (offer, largest, Offer(0, 0, 0, 0, 0, 0)):
         await owner.send(staking.address, staking.set_offer_data(scene.model_id, wanted))
         assert await staking.offer(owner.address, scene.model_id) == wanted
 
@@ -132,14 +156,16 @@ async def test_a_schema_nobody_can_follow(scene: Scene) -> None:
     assert [found.id for found in await registry.models()] == [scene.model_id]
 
 
-async def test_provable_tiers_need_a_court(scene: Scene) -> None:
+async def test_any_tier_and_its_error_bar_come_back_without_a_court(scene: Scene) -> None:
     registry = scene.contracts.registry
-    values = list(terms(4).as_tuple())
-    values[3] = Tier.EXACT
-    calldata = registry.encode("register", values, "exact", SCHEMA.to_json(), "")
-    with pytest.raises(ContractReverted) as refused:
+    for tier, epsilon in ((Tier.EXACT, 0), (Tier.ROUNDED, 10**15), (Tier.NATIVE, UNCERTIFIED)):
+        registered = replace(terms(4), tier=tier, epsilon=epsilon)
+        calldata = registry.register_data(registered, tier.name, SCHEMA, "")
         await scene.owner.send(registry.address, calldata)
-    assert (refused.value.name, refused.value.arguments) == ("CourtMissing", {"tier": Tier.EXACT})
+        model_id = registered.model_id(scene.owner.address)
+        assert (await registry.model(model_id)).terms == registered
+        assert await registry.view("epsilonOf", model_id) == epsilon
+    assert await registry.view("epsilonOf", b"\x09" * 32) == UNCERTIFIED
 
 
 async def test_token(scene: Scene) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from oracle.core import event as events
@@ -55,7 +57,7 @@ async def test_request_accept_answer_settle(scene: Scene) -> None:
 
 async def test_standing_offer_accepts_at_once(scene: Scene) -> None:
     staking = scene.contracts.staking
-    offer = Offer(price=FEE, max_bond=BOND, capacity=3, min_time=10)
+    offer = Offer(FEE, BOND, capacity=5, min_time=10, max_window=5, max_callback_gas=100_000)
     await scene.owner.send(staking.address, staking.set_offer_data(scene.model_id, offer))
     assert await staking.offer(scene.owner.address, scene.model_id) == offer
 
@@ -64,6 +66,13 @@ async def test_standing_offer_accepts_at_once(scene: Scene) -> None:
     assert (await state_of(scene, asked.request)).state is RequestState.ACCEPTED
     status = await staking.status(scene.owner.address)
     assert (status.unanswered, status.accepted, status.locked) == (1, 1, BOND)
+    assert await staking.accepted(scene.owner.address, asked.position.block_number) == 1
+    assert await staking.accepted(scene.owner.address, asked.position.block_number - 1) == 0
+
+    for beyond in ({"window": 6}, {"callback_gas_limit": 100_001}):
+        params = replace(await scene.params(operator=scene.owner.address), **beyond)
+        left_open = await scene.request(params)
+        assert (await state_of(scene, left_open.request)).state is RequestState.REQUESTED
 
 
 async def test_cancel(scene: Scene) -> None:

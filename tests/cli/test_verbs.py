@@ -52,6 +52,7 @@ def test_models_are_listed_and_shown(devnet: Oracle) -> None:
     facts = devnet.json("model", "show", "digits-mlp")
     assert facts["inputs"] == ["pixels float32[N, 64]"]
     assert facts["file_here"] is True
+    assert facts["error_bar"] == "not certified"
     assert facts["offers"][0]["price_opg"] == "1"
     assert facts == devnet.json("model", "show", facts["id"])
     assert "is not a model id" in devnet.fails(3, "model", "show", "0x" + "zz" * 32)
@@ -270,10 +271,29 @@ def test_an_operators_life_from_registration_to_withdrawal(devnet: Oracle, tmp_p
         "operator", "offer", "digits-mlp", "--price", "0.5", "--max-bond", "40", "--capacity", "3"
     )
     assert offered["price_opg"] == "0.5"
-    assert mine.json("operator", "status")["offers"] == {"digits-mlp": "0.5 OPG, up to 3 at once"}
+    window = devnet.json("model", "show", "digits-mlp")["challenge_window_seconds"]
+    assert (offered["max_window_seconds"], offered["max_callback_gas"]) == (window, 200_000)
+    bounds = ["--price", "0.5", "--max-bond", "40", "--max-window", "60"]
+    bounds += ["--max-callback-gas", "9000", "--capacity", "3"]
+    mine.json("operator", "offer", "digits-mlp", *bounds)
+    assert mine.json("operator", "status")["offers"] == {
+        "digits-mlp": "0.5 OPG, up to 3 at once, bond up to 40 OPG, at least 30 s to answer, "
+        "window up to 60 s, callback up to 9000 gas"
+    }
+    too_long = ["--price", "1", "--max-bond", "40", "--max-window", str(2**24)]
+    assert "max_window" in mine.fails(3, "operator", "offer", "digits-mlp", *too_long)
     withdrawn = ["--price", "0", "--max-bond", "0", "--capacity", "0"]
     mine.json("operator", "offer", "digits-mlp", *withdrawn)
     assert mine.json("operator", "status", owner)["offers"] == {}
+    assert mine.json("operator", "endpoint") == {"operator": owner, "endpoint": None}
+    assert "http" in mine.fails(3, "operator", "endpoint", "ftp://host.example")
+    assert "either" in mine.fails(3, "operator", "endpoint", "https://host.example", "--withdraw")
+    url = "https://host.example/oracle"
+    assert mine.json("operator", "endpoint", url)["endpoint"] == url
+    assert mine.json("operator", "endpoint")["endpoint"] == url
+    assert mine.json("operator", "status")["endpoint"] == url
+    assert mine.json("operator", "endpoint", "--withdraw")["endpoint"] is None
+    assert mine.json("operator", "status")["endpoint"] is None
     assert "start one" in mine.fails(7, "operator", "withdraw")
     leaving = mine.json("operator", "unbond", "100")
     assert (leaving["free_opg"], leaving["exits"][0]["opg"]) == ("300.5", "100")

@@ -91,14 +91,22 @@ async def test_inputs_that_do_not_fit_are_refused_before_anything_is_paid(world:
 
 
 async def test_the_cheapest_offer_that_takes_the_request_is_chosen(world: World) -> None:
-    cheap = Offer(price=OPG // 2, max_bond=20 * OPG, capacity=1, min_time=60)
+    cheap = Offer(
+        price=OPG // 2,
+        max_bond=20 * OPG,
+        capacity=1,
+        min_time=60,
+        max_window=60,
+        max_callback_gas=0,
+    )
     other = await second_operator(world, cheap)
     offers = await world.client.offers(world.models[DIGITS])
     assert [one.operator for one in offers] == [other, world.operator]
     hurried = await world.ask(time_to_answer=30)
     assert hurried.request.operator == world.operator
-    backed = await world.ask(bond=21 * OPG)
-    assert backed.request.operator == world.operator
+    for terms in ({"bond": 21 * OPG}, {"window": 61}, {"callback_gas_limit": 1}):
+        beyond = await world.ask(**terms)
+        assert (beyond.request.operator, beyond.accepted) == (world.operator, True)
     made = await world.ask()
     assert (made.request.operator, made.request.fee) == (other, OPG // 2)
     assert made.accepted
@@ -119,6 +127,36 @@ async def test_a_request_that_no_offer_takes_names_those_there_are(world: World)
     with pytest.raises(NotFound, match=f"{world.operator} from 1 OPG") as caught:
         await world.ask(fee=OPG // 2)
     assert "raise the fee" in (caught.value.hint or "")
+
+
+async def test_each_bound_that_a_request_is_beyond_is_named(world: World) -> None:
+    terms = {
+        "fee": OPG // 2,
+        "bond": 10_001 * OPG,
+        "time_to_answer": 6,
+        "window": 3_601,
+        "callback_gas_limit": 500_001,
+    }
+    with pytest.raises(NotFound) as caught:
+        await world.ask(**terms)
+    for reason in (
+        "the fee of 0.5 OPG is below its price of 1 OPG",
+        "the bond of 10001 OPG is above its largest of 10000 OPG",
+        "the 1 s to the deadline are less than its 2 s",
+        "the challenge window of 3601 s is longer than its 3600 s",
+        "the callback gas of 500001 is above its most of 500000",
+    ):
+        assert reason in caught.value.message
+
+
+async def test_a_named_operators_request_says_why_its_offer_did_not_take_it(world: World) -> None:
+    taken = await world.ask(operator=world.operator)
+    assert (taken.accepted, taken.objections) == (True, ())
+    left_open = await world.ask(operator=world.operator, callback_gas_limit=500_001)
+    assert not left_open.accepted
+    assert left_open.objections == ("the callback gas of 500001 is above its most of 500000",)
+    with pytest.raises(NotFound, match="is not an operator"):
+        await world.ask(operator=world.client.sender.address, fee=OPG)
 
 
 async def test_the_bond_covers_fee_and_value_at_risk(world: World) -> None:

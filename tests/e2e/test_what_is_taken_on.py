@@ -11,7 +11,7 @@ from eth_utils.crypto import keccak
 
 from oracle.bootstrap.devnet import standing_offer
 from oracle.core.job import JobState
-from oracle.core.model import ModelTerms
+from oracle.core.model import UNCERTIFIED, ModelTerms
 from oracle.core.request import RequestState
 from oracle.core.types import ZERO_ADDRESS, ZERO_BYTES32, Tier
 from oracle.devnet.accounts import Person
@@ -113,6 +113,7 @@ async def test_models_that_nobody_can_use_are_declined_and_hold_up_nothing(world
         challenge_window=1,
         reveal_window=0,
         min_bond=OPG,
+        epsilon=UNCERTIFIED,
     )
     registry = world.contracts.registry
     await registrar.send(

@@ -14,7 +14,7 @@ import numpy as np
 
 from oracle.core.event import BlockRef, ChainEvent, LogBatch, Position, RequestSeen
 from oracle.core.job import Job, JobState, advance, can_advance
-from oracle.core.model import Model, ModelTerms
+from oracle.core.model import UNCERTIFIED, Model, ModelTerms
 from oracle.core.operator import OperatorStatus
 from oracle.core.receipt import Accept
 from oracle.core.request import Request, data_hash
@@ -32,7 +32,7 @@ from oracle.core.transaction import (
 from oracle.core.typed_data import Domain
 from oracle.core.types import ZERO_ADDRESS, ZERO_BYTES32, Address, Tier
 from oracle.devnet.accounts import Person, signer_of
-from oracle.errors import ContractReverted, NotFound, OracleError, SignedTwice
+from oracle.errors import ChainUnreachable, ContractReverted, NotFound, OracleError, SignedTwice
 from oracle.ports import (
     AnswerItem,
     Heartbeat,
@@ -70,6 +70,7 @@ def model(number: int = 1) -> Model:
         challenge_window=5,
         reveal_window=0,
         min_bond=1,
+        epsilon=UNCERTIFIED,
     )
     return Model(terms.model_id(OPERATOR), OPERATOR, terms, f"m{number}", SCHEMA, "", 1, 0)
 
@@ -346,11 +347,13 @@ class Contract:
 
     def __init__(self) -> None:
         self.settle_items: list[SettleItem] = []
+        self.signatures: list[bytes] = []
 
     def accept_data(self, request: Request, acceptance: Accept, signature: bytes) -> bytes:
         return b"accept" + request.id(DOMAIN)
 
     def answer_data(self, item: AnswerItem, operator: Address, signature: bytes) -> bytes:
+        self.signatures.append(signature)
         return b"answer" + item.request.id(DOMAIN)
 
     def answer_batch_data(
@@ -385,14 +388,23 @@ class Registry:
 
 
 class Staking:
+    """`acceptances` are the blocks of the requests that bound the operator."""
+
     def __init__(self, free: int = 1_000 * FEE) -> None:
         self.free = free
+        self.acceptances: list[int] = []
+        self.stateless_before = 0
 
     async def status(self, operator: Address) -> OperatorStatus:
         return OperatorStatus(operator, SIGNER.address, operator, self.free, 0, self.free, 0, 0)
 
     async def offer(self, operator: Address, model_id: bytes) -> Any:
         raise NotImplementedError
+
+    async def accepted(self, operator: Address, block: int) -> int:
+        if block < self.stateless_before:
+            raise ChainUnreachable("missing trie node")
+        return sum(number <= block for number in self.acceptances)
 
 
 class Files:

@@ -11,7 +11,7 @@ from oracle.core.job import JobState
 from oracle.errors import ChainUnreachable, IllegalTransition, WrongChain
 from oracle.service.node import Duty, Node, Step
 from oracle.service.watch import Watch, WatchPolicy
-from tests.service.fakes import OPERATOR, Beats, Clock, Jobs, Reader
+from tests.service.fakes import OPERATOR, Beats, Clock, Jobs, Reader, Staking
 
 
 class Bench:
@@ -21,7 +21,7 @@ class Bench:
         self, *steps: Step, duties: tuple[Duty, ...] = (), drain_seconds: float = 60
     ) -> None:
         self.jobs, self.beats, self.clock = Jobs(), Beats(), Clock()
-        watch = Watch(Reader(), self.jobs, OPERATOR, WatchPolicy(start_block=1))  # type: ignore[arg-type]
+        watch = Watch(Reader(), Staking(), self.jobs, OPERATOR, WatchPolicy(start_block=1))  # type: ignore[arg-type]
         self.node = Node(
             steps,
             duties,
@@ -194,3 +194,22 @@ async def test_the_heartbeat_is_written_at_the_start_and_at_the_end() -> None:
     first, last = bench.beats.written
     assert first.operator == OPERATOR
     assert (first.head_block, last.draining) == (None, False)
+
+
+async def test_a_step_that_misses_a_cancellation_is_ended_all_the_same() -> None:
+    missed = 0
+
+    async def deaf() -> bool:
+        nonlocal missed
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            missed += 1
+            if missed > 1:
+                raise
+        return False
+
+    bench = Bench(Step("deaf", deaf))
+    asyncio.get_running_loop().call_later(0.3, bench.node.stop)
+    await bench.run()
+    assert missed >= 1

@@ -52,6 +52,20 @@ def test_the_margin_must_be_left_until_the_deadline(left: int, refused: bool) ->
     assert (why is not None) == refused
 
 
+@pytest.mark.parametrize(("window", "refused"), [(60, False), (61, True)])
+def test_a_window_may_be_as_long_as_the_policy_says(window: int, refused: bool) -> None:
+    why = objection(request(window=window), CALM, Policy(max_window_seconds=60))
+    reason = "the challenge window of 61 s is longer than the 60 s that are accepted"
+    assert why == (reason if refused else None)
+
+
+@pytest.mark.parametrize(("gas", "refused"), [(100_000, False), (100_001, True)])
+def test_a_callback_may_have_as_much_gas_as_the_policy_says(gas: int, refused: bool) -> None:
+    why = objection(request(callback_gas_limit=gas), CALM, Policy(max_callback_gas=100_000))
+    reason = "the callback gas of 100001 is above the 100000 that are accepted"
+    assert why == (reason if refused else None)
+
+
 GAS = ANSWER_GAS + SETTLE_GAS + ACCEPT_GAS + 1_000
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from oracle.core.job import Job, JobState
 from oracle.core.receipt import Answer as AnswerMessage
+from oracle.core.receipt import recover
 from oracle.core.transaction import Purpose
 from oracle.core.types import ZERO_ADDRESS
 from oracle.errors import ContractReverted
@@ -85,6 +86,15 @@ async def test_one_answer_goes_alone_and_several_share_a_transaction() -> None:
     await bench.answer.cycle()
     assert bench.posted[1] == b"batch!" + b"".join(one.request_id for one in several)
     assert not await bench.answer.cycle()
+
+
+async def test_an_answer_is_signed_with_the_key_of_its_posting() -> None:
+    bench = Bench()
+    saved = bench.computed()  # its signature is of a key that is none any more
+    await bench.answer.cycle()
+    (signature,) = bench.contract.signatures
+    assert saved.answer is not None
+    assert recover(saved.answer.digest(DOMAIN), signature) == SIGNER.address
 
 
 async def test_what_the_chain_would_refuse_is_left_out_and_put_off() -> None:

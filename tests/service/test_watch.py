@@ -18,6 +18,7 @@ from tests.service.fakes import (
     STRANGER,
     Jobs,
     Reader,
+    Staking,
     at,
     block,
     request,
@@ -108,8 +109,10 @@ def test_requests_that_are_open_or_name_us_are_seen_and_others_are_not() -> None
     assert moves == []
 
 
-def watching(reader: Reader, jobs: Jobs, **policy: int) -> Watch:
-    return Watch(reader, jobs, OPERATOR, WatchPolicy(**({"start_block": 3} | policy)))  # type: ignore[arg-type]
+def watching(reader: Reader, jobs: Jobs, staking: Staking | None = None, **policy: int) -> Watch:
+    return Watch(
+        reader, staking or Staking(), jobs, OPERATOR, WatchPolicy(**({"start_block": 3} | policy))
+    )  # type: ignore[arg-type]
 
 
 async def test_it_reads_from_the_deployment_to_the_head_in_ranges() -> None:

@@ -29,9 +29,16 @@ BOB = address("0x" + "b0" * 20)
 CONSUMER = address("0x" + "c0" * 20)
 
 TERMS = (
-    ModelTerms(b"\x11" * 32, ZERO_BYTES32, b"\x22" * 32, Tier.UNPROVEN, 3600, 0, 10**18),
+    ModelTerms(b"\x11" * 32, ZERO_BYTES32, b"\x22" * 32, Tier.EXACT, 3600, 0, 10**18, 0),
     ModelTerms(
-        b"\xff" * 32, b"\xee" * 32, b"\xdd" * 32, Tier.NATIVE, 2**32 - 1, 2**32 - 1, 2**96 - 1
+        program_root=b"\xff" * 32,
+        profile_hash=b"\xee" * 32,
+        schema_hash=b"\xdd" * 32,
+        tier=Tier.NATIVE,
+        challenge_window=2**32 - 1,
+        reveal_window=2**32 - 1,
+        min_bond=2**96 - 1,
+        epsilon=2**96 - 1,
     ),
 )
 REQUESTS = (
@@ -163,6 +170,7 @@ def _answer(answer: Answer) -> dict[str, Any]:
 def _model(terms: ModelTerms) -> dict[str, Any]:
     return {
         "challengeWindow": terms.challenge_window,
+        "epsilon": str(terms.epsilon),
         "id": _hex(terms.model_id(ALICE)),
         "minBond": str(terms.min_bond),
         "profileHash": _hex(terms.profile_hash),

@@ -12,7 +12,7 @@ from oracle.chain.contracts import Contracts
 from oracle.chain.oracle_contract import RequestParams
 from oracle.chain.sender import Sent, TransactionSender
 from oracle.core.event import RequestSeen
-from oracle.core.model import ModelTerms
+from oracle.core.model import UNCERTIFIED, ModelTerms
 from oracle.core.operator import Offer
 from oracle.core.receipt import Accept, Answer, AnswerCommitment, answer_batch_digest
 from oracle.core.request import FIRST_SIGNED_NONCE, Request, data_hash
@@ -46,6 +46,7 @@ def terms(number: int = 1) -> ModelTerms:
         challenge_window=5,
         reveal_window=0,
         min_bond=OPG,
+        epsilon=UNCERTIFIED,
     )
 
 

@@ -33,10 +33,9 @@ interface IModelRegistry {
     error ProgramRootMissing();
     error ChallengeWindowOutOfBounds(uint32 window, uint32 minimum, uint32 maximum);
     error RevealWindowTooLong(uint32 revealWindow, uint32 challengeWindow);
-    /// A provable tier needs a court, and this deployment has none.
-    error CourtMissing(Tier tier);
 
-    /// @notice Registers a model under the caller's name.
+    /// @notice Registers a model under the caller's name. Any tier may be registered anywhere: it says what can be
+    ///         judged, and `COURT` whether somebody does. Where that is zero, no answer of any tier is ever voided.
     /// @return modelId `keccak256(abi.encode(registrar, terms))`
     function register(ModelTerms calldata terms, string calldata name, string calldata schema, string calldata uri)
         external
@@ -50,12 +49,16 @@ interface IModelRegistry {
 
     function registrarOf(bytes32 modelId) external view returns (address);
 
+    /// @notice The certified error bar of a model's answers, with 18 decimals (see `ModelTerms`). `type(uint96).max`,
+    ///         for not certified, also where the model is unknown.
+    function epsilonOf(bytes32 modelId) external view returns (uint96);
+
     /// @notice The id `registrar` would get for `terms`.
     function modelIdOf(ModelTerms calldata terms, address registrar) external pure returns (bytes32);
 
     /// @notice Bounds of a model's challenge window, in seconds.
     function MIN_CHALLENGE_WINDOW() external view returns (uint32);
     function MAX_CHALLENGE_WINDOW() external view returns (uint32);
-    /// @notice The contract that judges provable tiers, or zero where there is none.
+    /// @notice The contract that judges answers of provable tiers, or zero where nobody does.
     function COURT() external view returns (address);
 }

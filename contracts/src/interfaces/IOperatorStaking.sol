@@ -19,16 +19,21 @@ interface IOperatorStaking {
         uint32 accepted;
     }
 
-    /// @notice Consent, given in advance, to be bound by any request that matches.
+    /// @notice Consent, given in advance, to be bound by any request that matches; in one word. Every term of a
+    ///         request that costs an operator something has a bound: a fixed price buys no more than that.
     /// @param price Smallest fee, in OPG base units.
     /// @param maxBond Largest bond a request may lock.
     /// @param capacity The offer takes a request only while fewer than this many are unanswered.
     /// @param minTime Shortest time to the deadline, in seconds.
+    /// @param maxWindow Longest challenge window, in seconds: for how long the bond stays locked and the fee unpaid.
+    /// @param maxCallbackGas Most gas for the consumer's notice, which whoever settles pays.
     struct Offer {
-        uint96 price;
-        uint96 maxBond;
-        uint32 capacity;
-        uint32 minTime;
+        uint80 price;
+        uint88 maxBond;
+        uint16 capacity;
+        uint24 minTime;
+        uint24 maxWindow;
+        uint24 maxCallbackGas;
     }
 
     /// @param amount What is left of it after slashes and withdrawals.
@@ -44,6 +49,8 @@ interface IOperatorStaking {
     event UnbondingStarted(address indexed operator, uint256 indexed index, uint96 amount, uint40 availableAt);
     event Withdrawn(address indexed operator, uint256 indexed index, address to, uint96 amount);
     event OfferSet(address indexed operator, bytes32 indexed modelId, Offer offer);
+    /// @param uri Where the operator's services are found; empty where it withdraws them.
+    event EndpointSet(address indexed operator, string uri);
     /// @param amount What was taken: at most what was asked for and at most what was there.
     event Slashed(
         address indexed operator,
@@ -72,6 +79,7 @@ interface IOperatorStaking {
     error UnbondingNotOver(uint40 availableAt, uint40 timestamp);
     error NothingToClaim(address account);
     error SharesExceedAmount(uint256 requesterBps, uint256 watcherBps);
+    error EndpointTooLong(uint256 length, uint256 maximum);
 
     // ---- operators
 
@@ -95,6 +103,9 @@ interface IOperatorStaking {
     /// @notice Sets or, with a capacity of zero, withdraws the caller's standing offer for a model.
     function setOffer(bytes32 modelId, Offer calldata offer) external;
 
+    /// @notice Announces where the caller's services are found. The event is all there is: no contract needs it.
+    function setEndpoint(string calldata uri) external;
+
     // ---- the oracle
 
     /// @notice Locks a bond because the operator has signed an acceptance.
@@ -104,9 +115,15 @@ interface IOperatorStaking {
 
     /// @notice Locks a bond where the operator's standing offer takes the request.
     /// @return sequence As of `lock`; zero where the offer does not take it.
-    function lockByOffer(address operator, bytes32 modelId, uint96 fee, uint96 bond_, uint256 timeLeft)
-        external
-        returns (uint32 sequence);
+    function lockByOffer(
+        address operator,
+        bytes32 modelId,
+        uint96 fee,
+        uint96 bond_,
+        uint256 timeLeft,
+        uint256 window,
+        uint256 callbackGasLimit
+    ) external returns (uint32 sequence);
 
     /// @notice Marks `count` requests as answered.
     /// @return signer The key that must have signed the answers.
@@ -158,6 +175,8 @@ interface IOperatorStaking {
     function ORACLE() external view returns (address);
     function COURT() external view returns (address);
     function BURN_ADDRESS() external view returns (address);
+    /// @notice Longest endpoint, in bytes.
+    function MAX_ENDPOINT_BYTES() external view returns (uint256);
     /// @notice Seconds between the start of an exit and its payment.
     function EXIT_DELAY() external view returns (uint40);
     /// @notice Seconds before a new signer key replaces the present one.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-/// @notice How an answer of a model is judged. `Unproven` answers rest on signature and stake alone.
+/// @notice How an answer of a model can be judged. `Unproven` answers rest on signature and stake alone. The tier is a
+///         fact of the model; whether somebody sits to judge is one of the deployment (`IModelRegistry.COURT`).
 enum Tier {
     Unproven,
     Exact,
@@ -24,7 +25,13 @@ struct ModelTerms {
     uint32 revealWindow;
     /// Smallest answer bond, in OPG base units.
     uint96 minBond;
+    /// Certified error bar of the answers, with 18 decimals: how far a cheat that no judge would notice can move any
+    /// float output. 0: not at all, the answers are exact. `UNCERTIFIED`: nobody says.
+    uint96 epsilon;
 }
+
+/// @dev The error bar of a model that has none.
+uint96 constant UNCERTIFIED = type(uint96).max;
 
 using ModelTermsHash for ModelTerms global;
 

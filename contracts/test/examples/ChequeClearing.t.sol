@@ -8,7 +8,7 @@ import {IInferenceOracle} from "../../src/interfaces/IInferenceOracle.sol";
 import {Tensors} from "../../src/libraries/Tensors.sol";
 import {AnswerCommitment} from "../../src/types/Answer.sol";
 import {InferenceRequest, RequestParams} from "../../src/types/InferenceRequest.sol";
-import {Tier} from "../../src/types/ModelTerms.sol";
+import {ModelTerms, Tier, UNCERTIFIED} from "../../src/types/ModelTerms.sol";
 import {RequestState} from "../../src/types/RequestState.sol";
 import {Deployment} from "../mocks/Deployment.sol";
 import {Erc1271Wallet} from "../mocks/Erc1271Wallet.sol";
@@ -136,7 +136,20 @@ contract ChequeClearingTest is Deployment {
         bytes32 modelId = system.registry.register(_modelTerms(Tier.Unproven), "digits", "{}", "");
         vm.expectRevert(abi.encodeWithSelector(ChequeClearing.OperatorNeeded.selector, modelId));
         new ChequeClearing(system.oracle, modelId, address(0), FEE, LIMIT, 0.8e18);
-        assertEq(new ChequeClearing(system.oracle, modelId, operator, FEE, LIMIT, 0.8e18).OPERATOR(), operator, "named");
+        clearing = new ChequeClearing(system.oracle, modelId, operator, FEE, LIMIT, 0.8e18);
+        assertEq(clearing.OPERATOR(), operator, "named");
+        assertEq(clearing.ERROR_BAR(), 0, "and taken at its word");
+    }
+
+    function test_RevertWhen_Constructor_NobodyConvictsWrongAnswers() public {
+        ModelTerms memory terms = _modelTerms(Tier.Rounded);
+        terms.epsilon = UNCERTIFIED;
+        bytes32 modelId = system.registry.register(terms, "digits", "{}", "");
+        vm.expectRevert(abi.encodeWithSelector(ChequeClearing.OperatorNeeded.selector, modelId));
+        new ChequeClearing(system.oracle, modelId, address(0), FEE, LIMIT, 0.8e18);
+        vm.mockCall(address(system.registry), abi.encodeCall(system.registry.COURT, ()), abi.encode(address(0)));
+        vm.expectRevert(abi.encodeWithSelector(ChequeClearing.OperatorNeeded.selector, system.modelId));
+        new ChequeClearing(system.oracle, system.modelId, address(0), FEE, LIMIT, 0.8e18);
     }
 
     // ---- clearing
@@ -180,6 +193,30 @@ contract ChequeClearingTest is Deployment {
         // The third digit, 3, is read with probability 0.5: element 2 * 10 + 3 behind the labels.
         bytes memory result = _result(1234, 0.99e18);
         _put(result, 32 + 4 * 23, Tensors.appendFixed("", 0.5e18));
+        _assertBounced(result, ChequeClearing.BounceReason.Illegible);
+    }
+
+    /// The digit would be read with 0.8 by an honest operator or not, within the error bar.
+    function test_Final_BouncesWhatTheErrorBarLeavesOpen() public {
+        ModelTerms memory terms = _modelTerms(Tier.Rounded);
+        terms.epsilon = 0.05e18;
+        system.modelId = system.registry.register(terms, "digits", "{}", "");
+        clearing = new ChequeClearing(system.oracle, system.modelId, address(0), FEE, LIMIT, 0.8e18);
+        assertEq(clearing.ERROR_BAR(), 0.05e18);
+        _depositFor(payer, 6_000e18);
+        vm.prank(payee);
+        system.token.approve(address(clearing), type(uint256).max);
+
+        uint256 snapshot = vm.snapshotState();
+        _assertBounced(_result(1234, 0.84e18), ChequeClearing.BounceReason.Illegible);
+        vm.revertToState(snapshot);
+        _settled(_result(1234, 0.86e18));
+        assertEq(clearing.balances(payee), 1_234e18);
+    }
+
+    function test_Final_BouncesALabelThatIsNotTheLikeliest() public {
+        bytes memory result = _result(1234, 0.99e18);
+        _put(result, 0, hex"0200000000000000");
         _assertBounced(result, ChequeClearing.BounceReason.Illegible);
     }
 

@@ -303,10 +303,12 @@ contract OracleHandler is Ledger {
 
     function setOffer(uint256 seed) external observed {
         IOperatorStaking.Offer memory offer = IOperatorStaking.Offer({
-            price: uint96(bound(seed >> 16, 0, 50e18)),
-            maxBond: uint96(bound(seed >> 32, 500e18, 5_000e18)),
-            capacity: uint32((seed >> 64) % 4),
-            minTime: uint32((seed >> 72) % 30 minutes)
+            price: uint80(bound(seed >> 16, 0, 50e18)),
+            maxBond: uint88(bound(seed >> 32, 500e18, 5_000e18)),
+            capacity: uint16((seed >> 64) % 4),
+            minTime: uint24((seed >> 72) % 30 minutes),
+            maxWindow: uint24(bound(seed >> 96, 30 minutes, 3 hours)),
+            maxCallbackGas: uint24(bound(seed >> 120, 0, 1_000_000))
         });
         vm.prank(operators[seed % operators.length]);
         system.staking.setOffer(system.modelId, offer);

@@ -10,7 +10,7 @@ import {IInferenceOracle} from "../../src/interfaces/IInferenceOracle.sol";
 import {Accept} from "../../src/types/Accept.sol";
 import {Answer, AnswerCommitment} from "../../src/types/Answer.sol";
 import {InferenceRequest, RequestParams} from "../../src/types/InferenceRequest.sol";
-import {ModelTerms, Tier} from "../../src/types/ModelTerms.sol";
+import {ModelTerms, Tier, UNCERTIFIED} from "../../src/types/ModelTerms.sol";
 import {MockCourt} from "./MockCourt.sol";
 import {Shipped} from "../support/Shipped.sol";
 
@@ -69,7 +69,8 @@ abstract contract Deployment is Test {
             tier: tier,
             challengeWindow: WINDOW,
             revealWindow: 10 minutes,
-            minBond: MIN_BOND
+            minBond: MIN_BOND,
+            epsilon: tier == Tier.Unproven ? UNCERTIFIED : 0
         });
     }
 

@@ -93,7 +93,8 @@ abstract contract OracleTest is Test {
             tier: Tier.Rounded,
             challengeWindow: WINDOW,
             revealWindow: WINDOW / 2,
-            minBond: 50e18
+            minBond: 50e18,
+            epsilon: 1e15
         });
     }
 
@@ -258,11 +259,21 @@ abstract contract OracleTest is Test {
         return IInferenceOracle.SettleItem({request: terms, commitment: _commitment(), result: brought});
     }
 
-    function _setOffer(uint96 price, uint96 maxBond, uint32 capacity, uint32 minTime) internal {
+    /// @dev An offer that takes exactly the request of `_params`, as often as wanted.
+    function _offer(uint16 capacity) internal pure returns (IOperatorStaking.Offer memory) {
+        return IOperatorStaking.Offer({
+            price: uint80(FEE),
+            maxBond: uint88(BOND),
+            capacity: capacity,
+            minTime: uint24(TTL),
+            maxWindow: uint24(WINDOW),
+            maxCallbackGas: 0
+        });
+    }
+
+    function _setOffer(IOperatorStaking.Offer memory offer) internal {
         vm.prank(operator);
-        staking.setOffer(
-            modelId, IOperatorStaking.Offer({price: price, maxBond: maxBond, capacity: capacity, minTime: minTime})
-        );
+        staking.setOffer(modelId, offer);
     }
 
     // ---- what is seen

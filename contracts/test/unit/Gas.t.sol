@@ -33,7 +33,7 @@ contract GasTest is OracleTest {
     }
 
     function test_RequestNamedWithOffer() public {
-        _setOffer(FEE, BOND, 100, 1 minutes);
+        _setOffer(_offer(100));
         RequestParams memory params = _params();
         params.operator = operator;
         vm.prank(requester);
@@ -49,7 +49,7 @@ contract GasTest is OracleTest {
     }
 
     function test_RequestWithPullNamedWithOffer() public {
-        _setOffer(FEE, BOND, 100, 1 minutes);
+        _setOffer(_offer(100));
         RequestParams memory params = _params();
         params.operator = operator;
         vm.prank(requester);

@@ -5,7 +5,7 @@ import {Test} from "forge-std/Test.sol";
 
 import {IModelRegistry} from "../../src/interfaces/IModelRegistry.sol";
 import {ModelRegistry} from "../../src/ModelRegistry.sol";
-import {ModelTerms, Tier} from "../../src/types/ModelTerms.sol";
+import {ModelTerms, Tier, UNCERTIFIED} from "../../src/types/ModelTerms.sol";
 import {Shipped} from "../support/Shipped.sol";
 
 contract RegistryTest is Test {
@@ -28,6 +28,21 @@ contract RegistryTest is Test {
         assertEq(model.deprecatedAt, 0);
         assertEq(uint256(model.tier), uint256(terms.tier));
         assertEq(registry.registrarOf(modelId), registrar);
+        assertEq(registry.epsilonOf(modelId), terms.epsilon);
+    }
+
+    function test_EpsilonOf_IsPartOfTheModel() public {
+        ModelTerms memory terms = _terms();
+        uint96[4] memory epsilons = [0, 1, UNCERTIFIED - 1, UNCERTIFIED];
+        bytes32 previous;
+        for (uint256 i; i < epsilons.length; ++i) {
+            terms.epsilon = epsilons[i];
+            bytes32 modelId = _register(terms);
+            assertNotEq(modelId, previous);
+            assertEq(registry.epsilonOf(modelId), epsilons[i]);
+            previous = modelId;
+        }
+        assertEq(registry.epsilonOf(keccak256("unknown")), UNCERTIFIED, "what nobody registered is not exact");
     }
 
     function test_Deprecate_ByTheRegistrarOnce() public {
@@ -85,15 +100,14 @@ contract RegistryTest is Test {
         new ModelRegistry(address(0), 2, 1);
     }
 
-    function test_RevertWhen_AProvableTierHasNoCourt() public {
+    function test_Register_AnyTierWithoutACourt() public {
         registry = Shipped.registry(address(0), 600, 7 days);
         ModelTerms memory terms = _terms();
-        for (uint256 tier = 1; tier <= uint256(type(Tier).max); ++tier) {
+        for (uint256 tier; tier <= uint256(type(Tier).max); ++tier) {
             terms.tier = Tier(tier);
-            _expect(abi.encodeWithSelector(IModelRegistry.CourtMissing.selector, tier), terms);
+            bytes32 modelId = _register(terms);
+            assertEq(uint256(registry.models(modelId).tier), tier);
         }
-        terms.tier = Tier.Unproven;
-        _register(terms);
     }
 
     function _terms() private pure returns (ModelTerms memory) {
@@ -104,7 +118,8 @@ contract RegistryTest is Test {
             tier: Tier.Exact,
             challengeWindow: 3_600,
             revealWindow: 1_800,
-            minBond: 1e18
+            minBond: 1e18,
+            epsilon: 1e15
         });
     }
 

@@ -5,6 +5,7 @@ import {Erc1271Wallet} from "../mocks/Erc1271Wallet.sol";
 import {FeeOnTransferToken} from "../mocks/FeeOnTransferToken.sol";
 import {NoReturnToken} from "../mocks/NoReturnToken.sol";
 import {IInferenceOracle} from "../../src/interfaces/IInferenceOracle.sol";
+import {IOperatorStaking} from "../../src/interfaces/IOperatorStaking.sol";
 import {InferenceRequest, RequestParams} from "../../src/types/InferenceRequest.sol";
 import {RequestState} from "../../src/types/RequestState.sol";
 import {OracleTest} from "../support/OracleTest.sol";
@@ -277,7 +278,7 @@ contract RequestTest is OracleTest {
     // ---- standing offers
 
     function test_Request_IsAcceptedByAMatchingOffer() public {
-        _setOffer(FEE, BOND, 1, uint32(TTL));
+        _setOffer(_offer(1));
         RequestParams memory params = _params();
         params.operator = operator;
         bytes32 requestId = _id(_terms(params, 0));
@@ -295,19 +296,32 @@ contract RequestTest is OracleTest {
     function test_Request_StaysOpenWhereTheOfferDoesNotMatch() public {
         RequestParams memory params = _params();
         params.operator = operator;
+        params.callbackGasLimit = 2;
         _assertState(_request(params), RequestState.Requested); // no offer
-        _setOffer(FEE + 1, BOND, 1, uint32(TTL));
-        _assertState(_request(params), RequestState.Requested); // too cheap
-        _setOffer(FEE, BOND - 1, 1, uint32(TTL));
-        _assertState(_request(params), RequestState.Requested); // too much bond
-        _setOffer(FEE, BOND, 1, uint32(TTL) + 1);
-        _assertState(_request(params), RequestState.Requested); // too little time
-        _setOffer(FEE, BOND, 0, uint32(TTL));
-        _assertState(_request(params), RequestState.Requested); // withdrawn
-        _setOffer(FEE, STAKE + 1, 1, uint32(TTL));
-        (params.bond, params.valueAtRisk) = (STAKE + 1, 0);
+        IOperatorStaking.Offer memory good = _offer(9);
+        good.maxCallbackGas = 2;
+        IOperatorStaking.Offer[6] memory offers;
+        for (uint256 i; i < offers.length; ++i) {
+            offers[i] = abi.decode(abi.encode(good), (IOperatorStaking.Offer));
+        }
+        offers[0].price += 1;
+        offers[1].maxBond -= 1;
+        offers[2].capacity = 0;
+        offers[3].minTime += 1;
+        offers[4].maxWindow -= 1;
+        offers[5].maxCallbackGas -= 1;
+        for (uint256 i; i < offers.length; ++i) {
+            _setOffer(offers[i]);
+            _assertState(_request(params), RequestState.Requested);
+        }
+        _setOffer(good);
+        _assertState(_request(params), RequestState.Accepted);
+
+        good.maxBond = uint88(STAKE) + 1;
+        _setOffer(good);
+        (params.bond, params.valueAtRisk) = (STAKE - BOND + 1, 0);
         _assertState(_request(params), RequestState.Requested); // too little stake
-        params.bond = STAKE;
+        params.bond = STAKE - BOND;
         _assertState(_request(params), RequestState.Accepted);
         params.operator = anyone;
         _assertState(_request(params), RequestState.Requested); // nobody we know

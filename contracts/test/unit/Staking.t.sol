@@ -39,7 +39,9 @@ contract StakingTest is OracleTest {
         _expectStaking(reason);
         staking.bond(anyone, 1);
         _expectStaking(reason);
-        staking.setOffer(modelId, IOperatorStaking.Offer(1, 1, 1, 1));
+        staking.setOffer(modelId, _offer(1));
+        _expectStaking(reason);
+        staking.setEndpoint("https://operator.example");
     }
 
     function test_RotateSigner_TakesEffectAfterTheDelay() public {
@@ -247,7 +249,7 @@ contract StakingTest is OracleTest {
         _expectStaking(reason);
         staking.lock(operator, 1);
         _expectStaking(reason);
-        staking.lockByOffer(operator, modelId, 1, 1, 1);
+        staking.lockByOffer(operator, modelId, 1, 1, 1, 1, 1);
         _expectStaking(reason);
         staking.recordAnswers(operator, 1);
         _expectStaking(reason);
@@ -255,10 +257,59 @@ contract StakingTest is OracleTest {
     }
 
     function test_SetOffer_IsStoredAndWithdrawn() public {
-        _setOffer(1, 2, 3, 4);
-        assertEq(abi.encode(staking.offers(operator, modelId)), abi.encode(IOperatorStaking.Offer(1, 2, 3, 4)));
-        _setOffer(1, 2, 0, 4);
-        assertEq(abi.encode(staking.offers(operator, modelId)), abi.encode(IOperatorStaking.Offer(0, 0, 0, 0)));
+        IOperatorStaking.Offer[2] memory offers = [
+            IOperatorStaking.Offer(1, 2, 3, 4, 5, 6),
+            IOperatorStaking.Offer(
+                type(uint80).max,
+                type(uint88).max,
+                type(uint16).max,
+                type(uint24).max,
+                type(uint24).max,
+                type(uint24).max
+            )
+        ];
+        IOperatorStaking.Offer memory none;
+        for (uint256 i; i < offers.length; ++i) {
+            vm.expectEmit(address(staking));
+            emit IOperatorStaking.OfferSet(operator, modelId, offers[i]);
+            _setOffer(offers[i]);
+            assertEq(abi.encode(staking.offers(operator, modelId)), abi.encode(offers[i]));
+            offers[i].capacity = 0;
+            _setOffer(offers[i]);
+            assertEq(abi.encode(staking.offers(operator, modelId)), abi.encode(none));
+        }
+    }
+
+    function test_SetOffer_WritesOneWord() public {
+        vm.record();
+        _setOffer(_offer(1));
+        (, bytes32[] memory writes) = vm.accesses(address(staking));
+        assertEq(writes.length, 1);
+    }
+
+    /// Bounds that do not fit are refused by the decoder, never cut to what fits.
+    function test_RevertWhen_SetOffer_DoesNotFit() public {
+        uint256[6] memory tooLarge = [uint256(1 << 80), 1 << 88, 1 << 16, 1 << 24, 1 << 24, 1 << 24];
+        for (uint256 i; i < tooLarge.length; ++i) {
+            uint256[6] memory words = [uint256(1), 1, 1, 1, 1, 1];
+            words[i] = tooLarge[i];
+            vm.prank(operator);
+            (bool done,) = address(staking)
+                .call(abi.encodePacked(staking.setOffer.selector, abi.encode(modelId), abi.encode(words)));
+            assertFalse(done);
+        }
+    }
+
+    function test_SetEndpoint_IsAnnounced() public {
+        string[3] memory uris = ["https://operator.example/oracle", "", string(new bytes(256))];
+        vm.startPrank(operator);
+        for (uint256 i; i < uris.length; ++i) {
+            vm.expectEmit(address(staking));
+            emit IOperatorStaking.EndpointSet(operator, uris[i]);
+            staking.setEndpoint(uris[i]);
+        }
+        _expectStaking(abi.encodeWithSelector(IOperatorStaking.EndpointTooLong.selector, 257, 256));
+        staking.setEndpoint(string(new bytes(257)));
     }
 
     function test_RevertWhen_TokenReenters() public {

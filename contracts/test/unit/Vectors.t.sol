@@ -21,7 +21,7 @@ contract VectorsTest is Test {
     string private constant ANSWER =
         "Answer(bytes32 requestId,address operator,bytes32 modelId,bytes32 inputHash,bytes32 resultHash,bytes32 traceRoot)";
     string private constant MODEL =
-        "ModelTerms(bytes32 programRoot,bytes32 profileHash,bytes32 schemaHash,uint8 tier,uint32 challengeWindow,uint32 revealWindow,uint96 minBond)";
+        "ModelTerms(bytes32 programRoot,bytes32 profileHash,bytes32 schemaHash,uint8 tier,uint32 challengeWindow,uint32 revealWindow,uint96 minBond,uint96 epsilon)";
     address private constant TOKEN = address(1);
 
     string private json;
