@@ -41,7 +41,7 @@ async def populate(devnet: Devnet) -> bytes:
         signer=devnet.sender(Person.SIGNER).address,
         payout=devnet.sender(Person.PAYOUT).address,
         bond=100 * OPG,
-        offers={model_id: Offer(OPG, 20 * OPG, 4, 30)},
+        offers={model_id: Offer(OPG, 20 * OPG, 4, 30, 60, 0)},
     )
     await deposit(requester, contracts, 20 * OPG)
     return model_id
