@@ -15,7 +15,7 @@ from typing import Any
 
 import onnx
 
-from oracle.inference.graph import all_nodes, operator_name, parameter_count
+from oracle.program.source.graph import all_nodes, operator_name, parameter_count
 
 FOLDER = Path(__file__).resolve().parent
 COLUMNS = ("name", "task", "data", "script", "bytes", "parameters", "held out", "operators")

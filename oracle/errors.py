@@ -5,6 +5,8 @@
     │   ├── TensorError            bytes, shape, element type or value of a tensor
     │   ├── SchemaError            a model's I/O schema
     │   ├── ModelFileError         an ONNX file
+    │   │   └── ProgramError       a model that cannot be compiled, or a program file that is none
+    │   ├── TraceError             a trace, leaves of one, or a proof, that is not what it says
     │   └── SignatureError         a signature that does not prove what it should
     ├── ConfigurationError         settings, deployment file, keystore (exit 4)
     │   ├── KeystoreError          a key that cannot be read
@@ -15,10 +17,14 @@
     ├── ChainUnreachable           no answer, or none to be trusted; try again (exit 6)
     │   └── ReorgDetected          what was read is no longer on the canonical chain
     ├── NotFound                   no such request, model, operator or job (exit 7)
+    ├── TraceUnavailable           an operator does not serve what it owes (exit 7)
+    │   └── TraceMismatch          it serves something else, or more than it should
     ├── NoAnswer                   a request ended, or time ran out, without an answer (exit 8)
     ├── InferenceError             the model failed, or took too long (exit 9)
     │   └── UnusableOutput         it ran and gave NaN, or what its schema forbids, for this input
-    └── StorageError               the database (exit 10)
+    ├── CheatFound                 a trace or an answer that is provably wrong (exit 11)
+    └── StorageError               the database, or the traces' disk (exit 10)
+        ├── TraceStoreFull         no room for a trace without dropping one that is still owed
         ├── SignedTwice            a second, different signature for one request was asked for
         └── IllegalTransition      a job was moved along an edge that its table does not have
 
@@ -59,6 +65,14 @@ class SchemaError(InputError):
 
 
 class ModelFileError(InputError):
+    pass
+
+
+class ProgramError(ModelFileError):
+    pass
+
+
+class TraceError(InputError):
     pass
 
 
@@ -119,6 +133,14 @@ class NotFound(OracleError):
     exit_code = 7
 
 
+class TraceUnavailable(OracleError):
+    exit_code = 7
+
+
+class TraceMismatch(TraceUnavailable):
+    pass
+
+
 class NoAnswer(OracleError):
     exit_code = 8
 
@@ -131,8 +153,16 @@ class UnusableOutput(InferenceError):
     pass
 
 
+class CheatFound(OracleError):
+    exit_code = 11
+
+
 class StorageError(OracleError):
     exit_code = 10
+
+
+class TraceStoreFull(StorageError):
+    pass
 
 
 class SignedTwice(StorageError):

@@ -28,8 +28,10 @@ from oracle.core.transaction import (
     Transaction,
 )
 from oracle.core.typed_data import Domain
-from oracle.core.types import Address
+from oracle.core.types import Address, Tier
+from oracle.court.opening import Opening
 from oracle.errors import OracleError
+from oracle.program.instruction import Program, Trace
 
 Tensors: TypeAlias = Mapping[str, NDArray[Any]]
 """Named arrays, in a schema's names."""
@@ -170,6 +172,14 @@ class StakingContract(Protocol):
 
     async def offer(self, operator: Address, model_id: bytes) -> Offer: ...
 
+    async def accepted(self, operator: Address, block: int) -> int:
+        """How many requests had ever bound an operator, as of a block; 0 where it is unknown.
+
+        Raises:
+            ChainUnreachable: also where the node no longer has the state of that block.
+        """
+        ...
+
 
 class TransactionGateway(Protocol):
     """Sends transactions and looks them up. Raises ChainUnreachable where there is no answer."""
@@ -211,21 +221,43 @@ class TransactionGateway(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class CommittedTrace:
+    """Every tensor of a run of a program, and the root that commits to them."""
+
+    root: bytes
+    program_root: bytes
+    trace: Trace
+
+
+@dataclass(frozen=True, slots=True)
 class Inference:
-    """One run: outputs by name, seconds in the model, and the session's facts as JSON."""
+    """One run: outputs by name, seconds in the model, and the session's facts as JSON.
+
+    `trace` is None for a model that is not a program.
+    """
 
     outputs: Tensors
     seconds: float
     session: str
+    trace: CommittedTrace | None = None
 
 
 class InferenceEngine(Protocol):
-    async def load(self, model_sha256: bytes, schema: ModelSchema) -> object:
-        """Makes a model ready to run. Raises ModelFileError where it cannot be run like this."""
+    async def load(
+        self, program_root: bytes, schema: ModelSchema, tier: Tier = Tier.UNPROVEN
+    ) -> object:
+        """Makes a model ready to run. Raises ModelFileError where it cannot be run like this.
+
+        An UNPROVEN model is a file with this SHA-256; any other is a program with this root.
+        """
         ...
 
     async def run_each(
-        self, model_sha256: bytes, schema: ModelSchema, inputs: Sequence[Tensors]
+        self,
+        program_root: bytes,
+        schema: ModelSchema,
+        inputs: Sequence[Tensors],
+        tier: Tier = Tier.UNPROVEN,
     ) -> Sequence[Inference | OracleError]:
         """Runs each input, batching where that changes no bit; off the event loop.
 
@@ -239,9 +271,9 @@ class InferenceEngine(Protocol):
 
 
 class ModelFiles(Protocol):
-    """ONNX files by their SHA-256."""
+    """Model files by their SHA-256 and programs by their root."""
 
-    def has(self, sha256: bytes) -> bool: ...
+    def has(self, digest: bytes) -> bool: ...
 
 
 # ---- storage
@@ -259,7 +291,9 @@ class Heartbeat:
     cursor_block: int | None
     draining: bool
     trouble: Mapping[str, str]
-    """Step by step, the error of the last cycle where it failed."""
+    """Step by step, the error of the last cycle where it failed, or what else is wrong with it."""
+    serving: str | None = None
+    """URL at which this machine serves traces."""
 
 
 class HeartbeatSink(Protocol):
@@ -425,3 +459,119 @@ class TransactionStore(Protocol):
         ...
 
     async def transactions_for(self, request_id: bytes) -> Sequence[Transaction]: ...
+
+
+# ---- traces
+
+
+@dataclass(frozen=True, slots=True)
+class TraceToKeep:
+    """A trace that an answer commits to. `holder` is the request's id."""
+
+    holder: bytes
+    committed: CommittedTrace
+
+    @property
+    def root(self) -> bytes:
+        return self.committed.root
+
+
+@dataclass(frozen=True, slots=True)
+class TraceHold:
+    """Until when a request needs its trace, in Unix seconds; any past time lets it go."""
+
+    root: bytes
+    holder: bytes
+    keep_until: float
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedTrace:
+    """What is known of a trace without reading it."""
+
+    root: bytes
+    program_root: bytes
+    rows: int
+    byte_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class TraceUsage:
+    """Bytes on the disk; `held_bytes` are those that must not be dropped."""
+
+    traces: int
+    used_bytes: int
+    held_bytes: int
+    budget_bytes: int
+    trouble: str | None
+
+
+class TraceStore(Protocol):
+    """Traces until their challenge windows close. Requests with the same root share a trace."""
+
+    @property
+    def trouble(self) -> str | None:
+        """What the operator must see to; None where all is well."""
+        ...
+
+    async def save(self, traces: Sequence[TraceToKeep]) -> None:
+        """Keeps traces, all or none, durable when it returns; each is held by its request.
+
+        Until `keep_until` says when, a hold does not end. A trace that is here is held once more.
+
+        Raises:
+            TraceStoreFull: they do not fit beside what is still owed. Nothing owed is dropped.
+            StorageError: the disk.
+        """
+        ...
+
+    async def keep_until(self, holds: Sequence[TraceHold]) -> None:
+        """Says when holds end. Those of traces that are not here are logged and skipped."""
+        ...
+
+    async def sweep(self, now: float) -> int:
+        """Drops the traces that nobody holds any more; how many."""
+        ...
+
+    async def usage(self) -> TraceUsage: ...
+
+
+class TraceSource(Protocol):
+    """What is served of the traces."""
+
+    async def find(self, root: bytes) -> PublishedTrace | None: ...
+
+    async def read(self, root: bytes, offset: int, length: int) -> bytes:
+        """A piece of the concatenated tensors. Raises NotFound."""
+        ...
+
+
+class TraceOpener(Protocol):
+    async def open_leaves(
+        self, root: bytes, *, row: int, tensor: int, first: int, count: int
+    ) -> Opening:
+        """Leaves with their proof.
+
+        Raises:
+            NotFound: no such trace, or its program is not here.
+            TraceError: the trace has no such row, tensor or leaves.
+        """
+        ...
+
+
+class ProgramSource(Protocol):
+    """Programs by their roots."""
+
+    async def program(self, root: bytes) -> Program:
+        """Raises NotFound."""
+        ...
+
+    async def file(self, root: bytes) -> bytes:
+        """The program file, ONNX. Raises NotFound."""
+        ...
+
+
+class ReceiptSource(Protocol):
+    async def receipt(self, request_id: bytes) -> Mapping[str, Any] | None:
+        """The signed receipt as a JSON object, or None where there is none."""
+        ...

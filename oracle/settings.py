@@ -84,6 +84,13 @@ class Settings(BaseSettings):
     max_fee_gwei: float = Field(500.0, gt=0, description="Largest fee per gas ever offered.")
     drain_seconds: float = Field(60.0, gt=0, description="Time to finish after SIGTERM.")
 
+    # traces
+    trace_budget: int = Field(10 << 30, ge=0, description="Most bytes of traces on the disk.")
+    serve_host: str = Field("127.0.0.1", description="Address on which traces are served.")
+    serve_port: int = Field(
+        0, ge=0, le=65_535, description="Its port; 0 takes a free one (`oracle node status`)."
+    )
+
     # output
     log_format: Literal["console", "json"] = Field("console", description="Log lines.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="")
@@ -99,6 +106,10 @@ class Settings(BaseSettings):
     @property
     def model_store(self) -> Path:
         return self.data_dir / "models"
+
+    @property
+    def trace_store(self) -> Path:
+        return self.data_dir / "traces"
 
     @property
     def devnet_dir(self) -> Path:

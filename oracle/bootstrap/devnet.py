@@ -5,13 +5,15 @@ Everything lies under one data directory, with a settings file that every verb f
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from oracle.bootstrap.models import add_model
+from oracle.bootstrap.models import add_model, prepare_model
+from oracle.certificate.certificate import Certificate
 from oracle.chain.deployment import DeploymentParameters
 from oracle.chain.keystore import CHEAP_ITERATIONS, create_keystore
 from oracle.core.operator import Offer
@@ -19,8 +21,8 @@ from oracle.core.types import Address
 from oracle.devnet.accounts import Person, secret_of, signer_of
 from oracle.devnet.anvil import AnvilOptions
 from oracle.devnet.bring_up import Devnet, bring_up, deposit, fund, register_operator
-from oracle.devnet.samples import samples
-from oracle.inference.content_store import ContentStore
+from oracle.devnet.samples import Sample, samples
+from oracle.inference.model_library import ModelLibrary
 from oracle.settings import Settings
 
 OPG = 10**18
@@ -74,12 +76,15 @@ async def start_devnet(
         # The job table of a chain that is gone can only mislead.
         for stale in settings.data_dir.glob("node.sqlite*"):
             stale.unlink()
-    store = ContentStore(settings.model_store)
+    library = ModelLibrary(settings.model_store)
     models = {}
     for sample in samples():
+        prepared = await asyncio.to_thread(
+            prepare_model, sample.file, certificate=_certificate(sample)
+        )
         added = await add_model(
-            sample.file,
-            store,
+            prepared,
+            library,
             treasurer,
             contracts,
             name=sample.name,
@@ -105,6 +110,12 @@ async def start_devnet(
         await keep_time(devnet, block_seconds)
     settings_file = _write_settings(settings, owner.address)
     return ReadyDevnet(devnet, models, owner.address, settings_file)
+
+
+def _certificate(sample: Sample) -> Certificate | None:
+    """The certificate that ships with a sample, made by `oracle model certify`."""
+    file = sample.file.with_suffix(".certificate.json")
+    return Certificate.from_json(file.read_bytes()) if file.is_file() else None
 
 
 async def keep_time(devnet: Devnet, block_seconds: int) -> None:

@@ -6,12 +6,13 @@ import asyncio
 import signal
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Protocol, TypeVar
 
 import structlog
 
 from oracle.bootstrap import connection
+from oracle.bootstrap.serving import open_serving
 from oracle.chain.gateway import Gateway
 from oracle.chain.oracle_contract import OracleBinding
 from oracle.chain.reader import Reader
@@ -20,8 +21,8 @@ from oracle.chain.rpc import Rpc
 from oracle.chain.staking_contract import StakingBinding
 from oracle.core.types import Address, opg
 from oracle.errors import ConfigurationError
-from oracle.inference.content_store import ContentStore
 from oracle.inference.engine import EngineSettings, LocalEngine
+from oracle.inference.model_library import ModelLibrary
 from oracle.inference.provider import select_provider
 from oracle.ports import DatabaseIdentity, Signer
 from oracle.service.accept import Accept
@@ -31,6 +32,7 @@ from oracle.service.infer import Infer
 from oracle.service.node import Duty, Node, Step
 from oracle.service.policy import Policy
 from oracle.service.post import Post
+from oracle.service.retain import Retain
 from oracle.service.settle import Settle
 from oracle.service.transact import Transact, TransactPolicy
 from oracle.service.watch import Watch, WatchPolicy
@@ -41,6 +43,7 @@ from oracle.storage.storage import open_storage
 _log = structlog.get_logger("oracle.node")
 
 _FOLLOW_SECONDS = 1.0
+_RETAIN_SECONDS = 10.0
 
 Adapter = TypeVar("Adapter")
 
@@ -106,7 +109,7 @@ async def open_node(
         staking = StakingBinding(rpc, deployment.staking)
         await _check_signer(staking, operator, key)
         reader = await Reader.open(rpc, deployment.oracle, largest_span=settings.range_blocks)
-        store = ContentStore(settings.model_store)
+        store = ModelLibrary(settings.model_store)
         provider = select_provider(settings.provider)
         engine = LocalEngine(
             store,
@@ -116,12 +119,15 @@ async def open_node(
             ),
         )
         storage = open_storage(settings.database_url, clock)
+        opened = AsyncExitStack()
         try:
             await storage.jobs.bind(
                 DatabaseIdentity(
                     deployment.chain_id, deployment.oracle, operator, reader.genesis_hash
                 )
             )
+            serving = await opened.enter_async_context(open_serving(settings, store, clock))
+            traces = instrument("traces", serving.traces)
             registry = instrument(
                 "registry",
                 RegistryBinding(rpc, deployment.registry, deployed_block=deployment.deployed_block),
@@ -181,7 +187,7 @@ async def open_node(
                 operator,
                 margin_seconds=settings.answer_margin_seconds,
             )
-            infer = Infer(jobs, registry, engine_in_use, key, clock, domain, operator)
+            infer = Infer(jobs, registry, engine_in_use, traces, key, clock, domain, operator)
             answer = Answer(
                 jobs,
                 contract,
@@ -213,10 +219,12 @@ async def open_node(
                 Step("answer", answer.cycle, idle_seconds=1.0),
                 Step("settle", settle.cycle),
                 Step("follow", follow, wakes=("answer", "settle")),
+                Step("retain", Retain(traces, clock).cycle),
             ]
             duties = [
                 Duty("settle", settings.settle_seconds),
                 Duty("follow", max(_FOLLOW_SECONDS, settings.poll_seconds)),
+                Duty("retain", _RETAIN_SECONDS),
             ]
             _log.info(
                 "node",
@@ -225,6 +233,7 @@ async def open_node(
                 chain=deployment.chain_id,
                 endpoint=rpc.endpoint,
                 provider=provider.name,
+                serving=serving.address,
             )
             yield Node(
                 steps,
@@ -235,8 +244,10 @@ async def open_node(
                 clock,
                 operator,
                 drain_seconds=settings.drain_seconds,
+                serving=serving.address,
             )
         finally:
+            await opened.aclose()
             await storage.close()
             engine.close()
     finally:

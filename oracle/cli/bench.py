@@ -1,24 +1,32 @@
-"""`oracle bench`: measure gas, latency and throughput, each on a devnet of its own."""
+"""`oracle bench`: measure gas, latency and throughput on devnets of their own, and hashing."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from oracle.bench import gas as gas_bench
+from oracle.bench import hashing as hashing_bench
+from oracle.bench import honest as honest_bench
 from oracle.bench import latency as latency_bench
+from oracle.bench import overhead as overhead_bench
 from oracle.bench import throughput as throughput_bench
 from oracle.bench.machine import machine_note
 from oracle.cli.command import verb
 from oracle.cli.context import Json, output
 from oracle.cli.output import Output
 from oracle.devnet.anvil import BLOCK_GAS_LIMIT
-from oracle.errors import OracleError
+from oracle.devnet.samples import samples
+from oracle.errors import CheatFound, InputError, OracleError
+from oracle.inference.model_file import read_bounded
+from oracle.inference.provider import ProviderSetting, select_provider
 
-app = typer.Typer(help="Measure gas, latency and throughput, each on a devnet of its own.")
+app = typer.Typer(help="Measure gas, latency and throughput on devnets of their own, and hashing.")
 
 Measure = Callable[[Callable[[str], None]], Awaitable[dict[str, Any]]]
 
@@ -62,6 +70,54 @@ async def latency(
     _about(out, facts)
 
 
+@verb(app, "overhead")
+async def overhead(
+    model: Annotated[
+        list[Path] | None, typer.Argument(help="ONNX files; the samples by default.")
+    ] = None,
+    provider: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    as_json: Json = False,
+) -> None:
+    """What being accountable costs a run: plain, as a program, with its trace, and judged."""
+    out = output(as_json)
+    facts = await _measured(
+        out,
+        lambda say: asyncio.to_thread(
+            overhead_bench.measure, _subjects(model), select_provider(_provider(provider)), say
+        ),
+    )
+    if as_json:
+        out.result(facts)
+        return
+    names = tuple(facts["models"][0])
+    out.table("Overhead", names, [[one[name] for name in names] for one in facts["models"]])
+    _about(out, facts)
+
+
+@verb(app, "honest")
+async def honest(
+    elements: Annotated[int, typer.Option(min=1, help="Elements to judge.")] = 100_000_000,
+    provider: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    as_json: Json = False,
+) -> None:
+    """Judge the elements of honest runs of every sample model; not one may be convicted."""
+    out = output(as_json)
+    sources = {one.name: one.file.read_bytes() for one in samples()}
+    chosen = select_provider(_provider(provider))
+    facts = await _measured(
+        out, lambda say: asyncio.to_thread(honest_bench.measure, sources, chosen, elements, say)
+    )
+    if as_json:
+        out.result(facts)
+    else:
+        names = tuple(facts["models"][0])
+        out.table("Honest runs", names, [[one[name] for name in names] for one in facts["models"]])
+        out.say(f"{facts['elements']:,} elements judged, {facts['convicted']} convicted")
+        _about(out, facts)
+    if facts["convicted"]:
+        raise CheatFound(facts["violations"][0], hint="this is a bug: report it")
+
+
 @verb(app, "throughput")
 async def throughput(
     count: Annotated[int, typer.Option("--requests", min=1, help="Asked at once.")] = 1_000,
@@ -86,6 +142,44 @@ async def throughput(
         _about(out, facts)
     if facts["lost"]:
         raise OracleError(f"{facts['lost']} requests were lost", hint="this is a bug: report it")
+
+
+@verb(app, "hashing")
+async def hashing(
+    megabytes: Annotated[int, typer.Option(min=1, max=4_096, help="Of the trace hashed.")] = 256,
+    as_json: Json = False,
+) -> None:
+    """How fast a trace is committed, and what opening leaves costs, by leaf size."""
+    out = output(as_json)
+    facts = await _measured(
+        out, lambda say: asyncio.to_thread(hashing_bench.measure, megabytes, say)
+    )
+    if as_json:
+        out.result(facts)
+        return
+    sizes = facts["leaf_sizes"]
+    columns = ("", *(f"{one['leaf_bytes']} B" for one in sizes))
+    speeds = [
+        ["GB/s, one core", *(one["gb_per_s"] for one in sizes)],
+        [f"GB/s, {facts['cores_used']} cores", *(one["gb_per_s_all_cores"] for one in sizes)],
+    ]
+    out.table("Committing a trace, tree included", columns, speeds)
+    rows = [[name, *(one["gas"][name] for one in sizes)] for name in sizes[0]["gas"]]
+    out.table("Least gas to open what one element reads", columns, rows)
+    _about(out, facts)
+
+
+def _subjects(files: list[Path] | None) -> list[overhead_bench.Subject]:
+    """The files, or all samples, with a row of input each."""
+    if files:
+        return [overhead_bench.made_up(file.stem, read_bounded(file)) for file in files]
+    return [overhead_bench.made_up(one.name, one.file.read_bytes()) for one in samples()]
+
+
+def _provider(name: str) -> ProviderSetting:
+    if name not in ("cpu", "cuda"):
+        raise InputError(f"{name!r} is not a provider", hint="use cpu or cuda")
+    return "cpu" if name == "cpu" else "cuda"
 
 
 async def _measured(out: Output, measure: Measure) -> dict[str, Any]:

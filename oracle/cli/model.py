@@ -1,24 +1,109 @@
-"""`oracle model`: inspect, register and look up models."""
+"""`oracle model`: compile, certify, register and look up models."""
 
 from __future__ import annotations
 
+import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from oracle.bootstrap import connection
-from oracle.bootstrap.models import add_model
+from oracle.bootstrap.models import PreparedModel, add_model, prepare_model
+from oracle.bootstrap.sample_rows import read_rows
+from oracle.certificate.certificate import Certificate
 from oracle.chain.contracts import Contracts
 from oracle.cli.command import verb
 from oracle.cli.context import Json, output, settings
+from oracle.cli.output import Output
 from oracle.client.answer import backing
 from oracle.core.model import Model, error_bar
 from oracle.core.schema import TensorSpec
-from oracle.core.types import format_opg, opg
-from oracle.inference.content_store import ContentStore
+from oracle.core.types import Tier, format_opg, opg
+from oracle.errors import InputError
+from oracle.inference.model_file import inspect
+from oracle.inference.model_library import ModelLibrary
+from oracle.program.sizes import multiply_adds
 
-app = typer.Typer(help="Models: inspect, register, look up.")
+app = typer.Typer(help="Models: compile, certify, register, look up.")
+
+
+class TierName(StrEnum):
+    """Tiers as people write them."""
+
+    EXACT = "exact"
+    ROUNDED = "rounded"
+    NATIVE = "native"
+    UNPROVEN = "unproven"
+
+
+TierOption = Annotated[
+    TierName | None,
+    typer.Option("--tier", help="How it is judged; by what the model is made of by default."),
+]
+InputsOption = Annotated[
+    Path | None,
+    typer.Option("--inputs", help="An .npz file with rows of input, to certify the model on."),
+]
+RowsOption = Annotated[int, typer.Option("--rows", min=1, help="Rows of it that are taken.")]
+
+
+@verb(app, "compile")
+async def compile_file(
+    file: Annotated[Path, typer.Argument(help="ONNX file.")],
+    to: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where the program file is written.")
+    ] = None,
+    tier: TierOption = None,
+    inputs: InputsOption = None,
+    rows: RowsOption = 32,
+    as_json: Json = False,
+) -> None:
+    """Turn an ONNX model into the program that is run and judged; register nothing."""
+    if tier is TierName.UNPROVEN:
+        raise InputError("an unproven model is not compiled", hint="register it with model add")
+    out = output(as_json)
+    prepared = await _prepare(out, file, tier, inputs, rows)
+    assert prepared.compiled is not None
+    target = to or file.with_suffix(".program.onnx")
+    target.write_bytes(prepared.compiled.file)
+    out.result(facts(prepared) | {"written_to": str(target)})
+
+
+@verb(app, "certify")
+async def certify_file(
+    file: Annotated[Path, typer.Argument(help="ONNX file.")],
+    inputs: Annotated[Path, typer.Option("--inputs", help="An .npz file with rows of input.")],
+    rows: RowsOption = 32,
+    tier: TierOption = None,
+    to: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where the certificate is written.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Bound how far an answer can be moved without any step being provably wrong."""
+    out = output(as_json)
+    prepared = await _prepare(out, file, tier, inputs, rows)
+    if prepared.certificate is None:
+        raise InputError("an unproven model has no certificate")
+    if to is not None:
+        to.write_text(prepared.certificate.to_json())
+    if as_json:
+        out.result(asdict(prepared.certificate) | {"epsilon": prepared.certificate.epsilon})
+    else:
+        out.result({"tier": prepared.tier.name.lower(), **_certified(prepared.certificate)})
+        out.table(
+            "Where it comes from",
+            ("instruction", "name", "operation", "share"),
+            [
+                (one.instruction, one.name, one.opcode, f"{one.share:.1%}")
+                for one in prepared.certificate.contributions
+            ],
+        )
 
 
 @verb(app, "add")
@@ -28,16 +113,22 @@ async def add(
     uri: Annotated[str, typer.Option(help="Where others can fetch the file.")] = "",
     window: Annotated[int | None, typer.Option(help="Shortest challenge window, seconds.")] = None,
     min_bond: Annotated[str, typer.Option(help="Smallest bond, in OPG.")] = "10",
+    tier: TierOption = None,
+    inputs: InputsOption = None,
+    rows: RowsOption = 32,
     as_json: Json = False,
 ) -> None:
-    """Inspect an ONNX file, keep it, and register it under the owner's key."""
+    """Compile an ONNX file, certify it, keep it, and register it under the owner's key."""
+    if name is not None and not name.strip():
+        raise InputError("a model needs a name")
     configured = settings()
     out = output(as_json)
+    prepared = await _prepare(out, file, tier, inputs, rows)
     async with connection.client(configured, "owner") as client:
-        with out.progress("inspecting and registering"):
+        with out.progress("registering"):
             added = await add_model(
-                file,
-                ContentStore(configured.model_store),
+                prepared,
+                ModelLibrary(configured.model_store),
                 client.sender,
                 Contracts.at(client.rpc, client.deployment),
                 name=name or file.stem,
@@ -47,19 +138,57 @@ async def add(
                 ),
                 min_bond=opg(min_bond),
             )
-    out.result(
-        {
-            "id": added.id,
-            "name": added.name,
-            "tier": backing(added.terms.tier),
-            "file_sha256": added.file.sha256,
-            "bytes": added.file.size,
-            "parameters": added.file.parameter_count,
-            "operators": ", ".join(added.file.operators),
-            "inputs": [shape(spec) for spec in added.file.schema.inputs],
-            "outputs": [shape(spec) for spec in added.file.schema.outputs],
+    out.result({"id": added.id, "name": added.name, **facts(prepared)})
+
+
+async def _prepare(
+    out: Output, file: Path, tier: TierName | None, inputs: Path | None, rows: int
+) -> PreparedModel:
+    wished = None if tier is None else Tier[tier.name]
+    given = None if inputs is None else read_rows(inputs, inspect(file).schema, most=rows)
+    say: Callable[[str], None] = out.say if os.isatty(2) else lambda _: None
+    with out.progress("compiling"):
+        return await asyncio.to_thread(prepare_model, file, tier=wished, rows=given, say=say)
+
+
+def facts(prepared: PreparedModel) -> dict[str, Any]:
+    """What there is to say of a prepared model."""
+    shown: dict[str, Any] = {
+        "tier": backing(prepared.tier),
+        "program_root" if prepared.compiled else "file_sha256": prepared.root,
+        "bytes": prepared.file.size,
+        "parameters": prepared.file.parameter_count,
+        "operators": ", ".join(prepared.file.operators),
+        "inputs": [shape(spec) for spec in prepared.schema.inputs],
+        "outputs": [shape(spec) for spec in prepared.schema.outputs],
+    }
+    if prepared.compiled is not None:
+        program = prepared.compiled.program
+        shown |= {
+            "instructions": len(program.instructions),
+            "multiply_adds": multiply_adds(program),
+            "trace_bytes": program.row_trace_bytes,
+            "error_bar": error_bar(prepared.epsilon),
         }
-    )
+        if prepared.compiled.single_only:
+            shown["one_row_a_request"] = prepared.compiled.single_only
+    return shown
+
+
+def _certified(certificate: Certificate) -> dict[str, Any]:
+    return {
+        "epsilon": certificate.epsilon,
+        "rows": certificate.rows,
+        "rows_with_estimated_reach": certificate.estimated,
+        "rows_undefined": len(certificate.undefined),
+        "inputs_sha256": certificate.inputs_sha256,
+        "outputs": [
+            f"{one.name}: at most {max(one.maximum):.3g}"
+            if one.is_float and one.maximum
+            else f"{one.name}: could change in {one.unstable} rows"
+            for one in certificate.outputs
+        ],
+    }
 
 
 @verb(app, "list")
@@ -94,7 +223,7 @@ async def show(
         found = await client.model(model)
         offers = await client.offers(found.id)
     facts = describe(found)
-    facts["file_here"] = ContentStore(configured.model_store).has(found.terms.program_root)
+    facts["file_here"] = ModelLibrary(configured.model_store).has(found.terms.program_root)
     facts["offers"] = [
         {
             "operator": one.operator,
@@ -118,7 +247,9 @@ def describe(model: Model) -> dict[str, Any]:
         "registrar": model.registrar,
         "live": model.live,
         "tier": backing(model.terms.tier),
-        "file_sha256": model.terms.program_root,
+        "file_sha256" if model.terms.tier is Tier.UNPROVEN else "program_root": (
+            model.terms.program_root
+        ),
         "uri": model.uri,
         "challenge_window_seconds": model.terms.challenge_window,
         "min_bond_opg": format_opg(model.terms.min_bond),

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from oracle.client import OracleClient, Story
+from oracle.client import InferenceAnswer, OracleClient, Story
 from oracle.core import event as events
+from oracle.core.model import error_bar
 from oracle.core.receipt import Receipt
 from oracle.core.types import ZERO_ADDRESS, format_opg
 from oracle.errors import NotFound, OracleError
@@ -70,9 +71,19 @@ async def tell(client: OracleClient, request_id: bytes) -> tuple[dict[str, Any],
                 "final": answer.final,
                 "backing": answer.backing,
                 "outputs": {name: array.tolist() for name, array in answer.outputs.items()},
+                "error_bar": error_bar(answer.epsilon),
+                "decisions": decision_facts(answer),
             }
         facts["receipt"] = await _receipt(client, request_id)
     return facts, _text(facts, lines)
+
+
+def decision_facts(answer: InferenceAnswer) -> dict[str, list[dict[str, Any]]]:
+    """By output, for each row, the best label and whether the error bar leaves it clear."""
+    return {
+        name: [{"label": one.label, "status": one.status.name.lower()} for one in rows]
+        for name, rows in answer.decisions().items()
+    }
 
 
 def _penalty(story: Story) -> int:
@@ -177,6 +188,10 @@ def _text(facts: dict[str, Any], lines: list[Line]) -> str:
             f"answer ({'final' if answer['final'] else 'not final yet'}; {answer['backing']})",
         ]
         text += [f"  {name}: {value}" for name, value in answer["outputs"].items()]
+        text.append(f"  error bar: {answer['error_bar']}")
+        for name, rows in answer["decisions"].items():
+            said = ", ".join(f"{row['label']} {row['status']}" for row in rows)
+            text.append(f"  decision by {name}: {said}")
     if receipt := facts.get("receipt"):
         if receipt["verified"]:
             text += [

@@ -77,6 +77,7 @@ async def status(as_json: Json = False) -> None:
         "draining": heartbeat.draining,
         "head_block": heartbeat.head_block,
         "cursor_block": heartbeat.cursor_block,
+        "serving": heartbeat.serving,
         "trouble": dict(heartbeat.trouble) or "none",
         "jobs": {state.value: count for state, count in totals.jobs.items() if count},
         "fees_earned_opg": format_opg(totals.fees_earned),

@@ -11,6 +11,7 @@ from oracle.bootstrap import connection
 from oracle.chain.keystore import LocalSigner, create_keystore, read_password
 from oracle.cli.command import verb
 from oracle.cli.context import Json, operator_address, output, settings
+from oracle.cli.selfcheck import check_machine
 from oracle.client import OracleClient
 from oracle.core.endpoint import checked_endpoint
 from oracle.core.operator import Offer
@@ -53,8 +54,9 @@ def _signer(path: Path, password_file: Path | None) -> LocalSigner:
 async def bond(
     amount: Annotated[str, typer.Argument(help="OPG to add to the stake.")], as_json: Json = False
 ) -> None:
-    """Add OPG of the owner's key to the operator's stake."""
+    """Add OPG of the owner's key to the operator's stake, once `selfcheck` finds no fault."""
     base_units = opg(amount)
+    await check_machine(output(as_json), quiet=True)
     async with connection.client(settings(), "owner") as client:
         staking = client.staking
         if await client.token.allowance(client.sender.address, staking.address) < base_units:

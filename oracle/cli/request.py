@@ -14,11 +14,14 @@ import typer
 from oracle.bootstrap import connection
 from oracle.cli.command import verb
 from oracle.cli.context import Json, output, settings
-from oracle.cli.narrative import tell
+from oracle.cli.narrative import decision_facts, tell
+from oracle.cli.verify import write as write_receipt
 from oracle.client import InferenceAnswer
 from oracle.client.client import Inputs
+from oracle.core.model import error_bar
 from oracle.core.types import address, bytes32, format_opg, opg
 from oracle.errors import InputError
+from oracle.verify import evidence
 
 
 def register(app: typer.Typer) -> None:
@@ -51,10 +54,16 @@ async def request(
     wait_answered: Annotated[
         bool, typer.Option("--wait-answered", help="Wait for the answer, final or not.")
     ] = False,
+    save: Annotated[
+        Path | None, typer.Option(help="Wait, and write the answer's receipt to this file.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Ask a model, and with --wait print its answer."""
     out = output(as_json)
+    wait_answered = wait_answered or save is not None
+    if save is not None and not save.absolute().parent.is_dir():
+        raise InputError(f"there is no folder {save.absolute().parent}")
     async with connection.client(settings(), "requester") as client:
         with out.progress("sending the request"):
             made = await client.request(
@@ -88,6 +97,9 @@ async def request(
                     timeout=time_to_answer + made.request.window + 60,
                 )
             facts |= answer_facts(found)
+            if save is not None:
+                write_receipt(await evidence.save(client, made.id), save)
+                facts["receipt"] = str(save)
         out.result(facts)
         if not (wait or wait_answered):
             out.say(f"follow it with: oracle show 0x{made.id.hex()}")
@@ -140,6 +152,8 @@ def answer_facts(answer: InferenceAnswer) -> dict[str, Any]:
         "backing": answer.backing,
         "answerable": answer.answerable,
         "outputs": {name: array.tolist() for name, array in answer.outputs.items()},
+        "error_bar": error_bar(answer.epsilon),
+        "decisions": decision_facts(answer),
     }
 
 

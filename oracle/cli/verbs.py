@@ -17,7 +17,7 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = {
     # name: (module, what the list of verbs says)
     "devnet": ("devnet", "A local chain with contracts, models, an operator and money on it."),
     "keystore": ("keystore", "Encrypted keys."),
-    "model": ("model", "Models: inspect, register, look up."),
+    "model": ("model", "Models: compile, certify, register, look up."),
     "operator": ("operator", "An operator's stake and offers, under the owner's key."),
     "node": ("node", "The operator's worker."),
     "bench": ("bench", "Measure gas, latency and throughput, each on a devnet of its own."),
@@ -29,6 +29,19 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = {
     "show": (
         "request",
         "Tell the whole story of a request: terms, transactions, answer, receipt and money.",
+    ),
+    "court": ("court", "The court, off the chain: judge a whole trace."),
+    "selfcheck": (
+        "selfcheck",
+        "Judge this node's own traces and programs as the court would, before bonding with it.",
+    ),
+    "verify": (
+        "verify",
+        "Check an answer without trusting its operator: signature, model, trace, run and money.",
+    ),
+    "receipt": (
+        "verify",
+        "Save the signed receipt of an answer as a file, to be verified by anybody at any time.",
     ),
     "cancel": ("request", "Take back a request that nobody has accepted."),
     "reclaim": (

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from fractions import Fraction
+from typing import Any, Final
 
 from numpy.typing import NDArray
 
+from oracle.core.decision import Decision, decide
+from oracle.core.model import UNCERTIFIED
 from oracle.core.types import Address, Tier
+
+_WAD: Final = 10**18
 
 _BACKING = {
     Tier.UNPROVEN: "unproven: it rests on the operator's signature and stake alone",
@@ -31,6 +36,8 @@ class InferenceAnswer:
         tier: how the model's answers are judged.
         final: whether the answer can no longer be disputed.
         settle_at: Unix second from which it can be settled.
+        epsilon: the model's certified error bar, with 18 decimals: how far a cheat that no judge
+            would notice can have moved any float output; UNCERTIFIED where nobody has bounded it.
     """
 
     request_id: bytes
@@ -40,6 +47,25 @@ class InferenceAnswer:
     tier: Tier
     final: bool
     settle_at: int
+    epsilon: int = UNCERTIFIED
+
+    @property
+    def error_bar(self) -> Fraction | None:
+        """`epsilon` as a number; None for "not certified"."""
+        return None if self.epsilon == UNCERTIFIED else Fraction(self.epsilon, _WAD)
+
+    def decisions(self) -> dict[str, tuple[Decision, ...]]:
+        """For each float output with several scores a row: what every row decides.
+
+        A label is to be used only where it is clear. One whose lead is not above twice the error
+        bar is ambiguous, and where nothing is certified all are.
+        """
+        bar = self.error_bar
+        return {
+            name: tuple(decide([float(score) for score in row], bar) for row in scores)
+            for name, scores in self.outputs.items()
+            if scores.dtype.kind == "f" and scores.ndim == 2 and scores.shape[1] > 1
+        }
 
     @property
     def answerable(self) -> bool:

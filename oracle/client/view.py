@@ -156,6 +156,7 @@ class OracleView:
             tier=model.terms.tier,
             final=final,
             settle_at=state.settle_at,
+            epsilon=model.terms.epsilon,
         )
 
     async def receipt(self, request_id: bytes) -> Receipt:

@@ -1,6 +1,6 @@
-"""Model files by their SHA-256: what is read is what was hashed, or an error.
+"""Files by their digest: what is read is what was hashed, or an error.
 
-Responsible for `<root>/<sha256>.onnx`, written whole or not at all, and checked on every read. It
+Responsible for `<root>/<digest>.onnx`, written whole or not at all, and checked on every read. It
 does not know what the files mean, and never deletes one.
 """
 
@@ -9,73 +9,94 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from oracle.errors import ModelFileError
 from oracle.inference.model_file import DEFAULT_MAX_BYTES, read_bounded
 
 
-class ContentStore:
-    """A folder of model files, safe to share between processes: content never changes a name."""
+def sha256(data: bytes) -> bytes:
+    """The digest by which plain model files are stored: 32 bytes."""
+    return hashlib.sha256(data).digest()
 
-    def __init__(self, root: Path | str, *, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
+
+class ContentStore:
+    """A folder of files, safe to share between processes: content never changes a name.
+
+    `digest` gives a content's 32-byte name, and may raise `ModelFileError` for content it refuses.
+    """
+
+    def __init__(
+        self,
+        root: Path | str,
+        *,
+        max_bytes: int = DEFAULT_MAX_BYTES,
+        digest: Callable[[bytes], bytes] = sha256,
+    ) -> None:
         self._root = Path(root)
         self._max_bytes = max_bytes
+        self._digest = digest
 
-    def path(self, sha256: bytes) -> Path:
+    def path(self, digest: bytes) -> Path:
         """Where the file lies, or would lie. Raises `ModelFileError` for a hash of wrong length."""
-        if len(sha256) != 32:
-            raise ModelFileError(f"a SHA-256 is 32 bytes, not {len(sha256)}")
-        return self._root / f"{sha256.hex()}.onnx"
+        if len(digest) != 32:
+            raise ModelFileError(f"a digest is 32 bytes, not {len(digest)}")
+        return self._root / f"{digest.hex()}.onnx"
 
-    def has(self, sha256: bytes) -> bool:
+    def has(self, digest: bytes) -> bool:
         """Whether a file with this name is stored; its content is checked when it is read."""
-        return self.path(sha256).is_file()
+        return self.path(digest).is_file()
 
-    def read(self, sha256: bytes) -> bytes:
+    def read(self, digest: bytes) -> bytes:
         """The content with this hash.
 
         Raises `ModelFileError` where it is missing, or where the stored bytes have another hash.
         """
-        path = self.path(sha256)
+        path = self.path(digest)
         if not path.exists():
             raise ModelFileError(
-                f"model {sha256.hex()} is not stored here", hint="import its ONNX file first"
+                f"model {digest.hex()} is not stored here", hint="import its ONNX file first"
             )
         data = read_bounded(path, self._max_bytes)
-        found = hashlib.sha256(data).digest()
-        if found != sha256:
+        found = self._digest(data)
+        if found != digest:
             raise ModelFileError(
-                f"the stored model {sha256.hex()} is damaged: its content hashes to {found.hex()}",
+                f"the stored model {digest.hex()} is damaged: its content hashes to {found.hex()}",
                 hint=f"delete {path} and import the ONNX file again",
             )
         return data
 
     def add(self, data: bytes) -> bytes:
-        """Store content durably and return its SHA-256; a damaged copy is replaced.
+        """Store content durably and return its digest; a damaged copy is replaced.
 
         Raises `ModelFileError` for empty or oversize content, and where the disk refuses.
         """
         if not 0 < len(data) <= self._max_bytes:
             raise ModelFileError(f"{len(data)} bytes; a model is 1 to {self._max_bytes} bytes")
-        sha256 = hashlib.sha256(data).digest()
-        if not self._holds(sha256):
+        digest = self._digest(data)
+        if not self._holds(digest):
             try:
-                self._write(self.path(sha256), data)
+                self._write(self.path(digest), data)
             except OSError as error:
                 raise ModelFileError(
                     f"the model cannot be stored in {self._root}: {error.strerror}",
                     hint="check the folder's permissions and the free space",
                 ) from error
-        return sha256
+        return digest
+
+    def digests(self) -> list[bytes]:
+        """The names of all that is stored, sorted; nothing is read."""
+        files = self._root.glob("?" * 64 + ".onnx")
+        return sorted(bytes.fromhex(file.stem) for file in files)
 
     def add_file(self, path: Path | str) -> bytes:
-        """Store a file's content durably and return its SHA-256. Raises `ModelFileError`."""
+        """Store a file's content durably and return its digest. Raises `ModelFileError`."""
         return self.add(read_bounded(Path(path), self._max_bytes))
 
-    def _holds(self, sha256: bytes) -> bool:
+    def _holds(self, digest: bytes) -> bool:
         try:
-            self.read(sha256)
+            self.read(digest)
         except ModelFileError:
             return False
         return True

@@ -16,11 +16,13 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 from oracle.core.conversion import Array
 from oracle.core.schema import ModelSchema
+from oracle.core.types import Tier
 from oracle.inference.loaded_model import LoadedModel, load_model
+from oracle.inference.program_session import LoadedProgram, open_program
 from oracle.inference.provider import CPU, Provider
 from oracle.inference.run_group import Outcome, RunGroup
 from oracle.inference.session import SessionSettings
@@ -28,11 +30,26 @@ from oracle.ports import Inference
 
 
 class ModelSource(Protocol):
-    """Where models come from: `ContentStore`, or anything that checks what it reads."""
+    """Where models come from: `ModelLibrary`, or anything that checks what it reads."""
 
     def read(self, sha256: bytes) -> bytes:
         """The ONNX file with this SHA-256. Raises `ModelFileError`."""
         ...
+
+    def read_program(self, root: bytes) -> bytes:
+        """The program file with this root. Raises `ModelFileError`."""
+        ...
+
+
+Loaded: TypeAlias = LoadedModel | LoadedProgram
+
+
+class _Key(NamedTuple):
+    """What a loaded model is found by."""
+
+    root: bytes
+    schema_hash: bytes
+    plain: bool
 
 
 @dataclass(frozen=True)
@@ -70,14 +87,15 @@ class LocalEngine:
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="model-loader")
         self._free = asyncio.Semaphore(self._settings.threads)
         self._stuck: set[asyncio.Future[None]] = set()
-        self._loaded: OrderedDict[tuple[bytes, bytes], LoadedModel] = OrderedDict()
+        self._loaded: OrderedDict[_Key, Loaded] = OrderedDict()
         self._lock = threading.Lock()
 
     async def run(
         self,
-        model_sha256: bytes,
+        program_root: bytes,
         schema: ModelSchema,
         inputs: Sequence[Mapping[str, Array]],
+        tier: Tier = Tier.UNPROVEN,
     ) -> list[Inference]:
         """Run each input; all succeed, or the first failure is raised.
 
@@ -86,7 +104,7 @@ class LocalEngine:
         input or gives an output its schema forbids, and `InferenceError` where the run fails in
         another way or takes too long.
         """
-        outcomes = await self.run_each(model_sha256, schema, inputs)
+        outcomes = await self.run_each(program_root, schema, inputs, tier)
         results: list[Inference] = []
         for outcome in outcomes:
             if not isinstance(outcome, Inference):
@@ -96,9 +114,10 @@ class LocalEngine:
 
     async def run_each(
         self,
-        model_sha256: bytes,
+        program_root: bytes,
         schema: ModelSchema,
         inputs: Sequence[Mapping[str, Array]],
+        tier: Tier = Tier.UNPROVEN,
     ) -> list[Outcome]:
         """As `run`, with each request's own result or error, so that none spoils its neighbours'.
 
@@ -107,20 +126,24 @@ class LocalEngine:
         """
         if not inputs:
             return []
-        loaded = await self.load(model_sha256, schema)
+        loaded = await self.load(program_root, schema, tier)
         group = RunGroup(loaded, inputs, allow_nan=self._settings.allow_nan)
         await self._finish(group)
         return group.outcomes
 
-    async def load(self, model_sha256: bytes, schema: ModelSchema) -> LoadedModel:
+    async def load(
+        self, program_root: bytes, schema: ModelSchema, tier: Tier = Tier.UNPROVEN
+    ) -> Loaded:
         """The model, loaded now if it was not; call it early to spare the first request the wait.
 
         Raises `ModelFileError`.
         """
-        loaded = self._cached(model_sha256, schema)
+        # By interface, too: anybody may register this file with another one.
+        key = _Key(program_root, schema.schema_hash, tier is Tier.UNPROVEN)
+        loaded = self._cached(key)
         if loaded is None:
             loop = asyncio.get_running_loop()
-            task = functools.partial(self._load, model_sha256, schema)
+            task = functools.partial(self._load, key, schema)
             loaded = await loop.run_in_executor(self._loader, task)
         return loaded
 
@@ -174,30 +197,41 @@ class LocalEngine:
         if not future.cancelled():
             future.exception()  # a stopped group has no reader left; do not warn about it
 
-    def _cached(self, model_sha256: bytes, schema: ModelSchema) -> LoadedModel | None:
-        # By interface, too: anybody may register this file with another one.
-        key = (model_sha256, schema.schema_hash)
+    def _cached(self, key: _Key) -> Loaded | None:
         with self._lock:
             loaded = self._loaded.get(key)
             if loaded is not None:
                 self._loaded.move_to_end(key)
             return loaded
 
-    def _load(self, model_sha256: bytes, schema: ModelSchema) -> LoadedModel:
+    def _load(self, key: _Key, schema: ModelSchema) -> Loaded:
         """Load on the one loader thread, so that a model asked for twice is loaded once."""
-        cached = self._cached(model_sha256, schema)
+        cached = self._cached(key)
         if cached is not None:
             return cached
-        loaded = load_model(
-            f"model {model_sha256.hex()}",
-            self._models.read(model_sha256),
+        loaded = self._load_file(key, schema) if key.plain else self._open_program(key, schema)
+        with self._lock:
+            self._loaded[key] = loaded
+            while len(self._loaded) > self._settings.loaded_models:
+                self._loaded.popitem(last=False)
+        return loaded
+
+    def _load_file(self, key: _Key, schema: ModelSchema) -> LoadedModel:
+        return load_model(
+            f"model {key.root.hex()}",
+            self._models.read(key.root),
             schema,
             provider=self._provider,
             settings=self._settings.session,
             batching=self._settings.batching,
         )
-        with self._lock:
-            self._loaded[model_sha256, schema.schema_hash] = loaded
-            while len(self._loaded) > self._settings.loaded_models:
-                self._loaded.popitem(last=False)
-        return loaded
+
+    def _open_program(self, key: _Key, schema: ModelSchema) -> LoadedProgram:
+        return open_program(
+            f"program {key.root.hex()}",
+            self._models.read_program(key.root),
+            key.root,
+            schema,
+            provider=self._provider,
+            settings=self._settings.session,
+        )

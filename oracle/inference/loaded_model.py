@@ -20,10 +20,12 @@ from oracle.core.tensor import Tensors
 from oracle.errors import InferenceError, ModelFileError, UnusableOutput
 from oracle.inference.batch_probe import stacking_difference
 from oracle.inference.model_file import parse
-from oracle.inference.model_schema import read_schema
 from oracle.inference.provider import Provider
-from oracle.inference.row_independence import dependence
+from oracle.inference.run import Run, first_line, native
 from oracle.inference.session import OpenSession, SessionSettings, open_session
+from oracle.ports import CommittedTrace
+from oracle.program.source.model_schema import read_schema
+from oracle.program.source.row_independence import dependence
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,48 @@ class LoadedModel:
     schema: ModelSchema
     session: OpenSession
     single_only: str | None
+
+    def run(
+        self,
+        inputs: Mapping[str, Array],
+        batch: int,
+        *,
+        options: onnxruntime.RunOptions | None = None,
+    ) -> Run:
+        """Run once.
+
+        Raises `UnusableOutput` where the model rejects the values of this input (an index outside a
+        table, say) and where an output's type or shape is not the schema's; NaN and infinity are
+        values and may pass. Raises `InferenceError` where the run fails in another way or is
+        stopped.
+        """
+        schema = self.schema
+        names = [spec.name for spec in schema.outputs]
+        feed = {name: native(array) for name, array in inputs.items()}
+        started = time.perf_counter()
+        try:
+            values = self.session.runtime.run(names, feed, options)
+        except InvalidArgument as error:
+            raise UnusableOutput(f"the model rejects this input: {first_line(error)}") from error
+        except Exception as error:  # the runtime's exceptions share no base class of their own
+            raise InferenceError(f"the model failed: {first_line(error)}") from error
+        seconds = time.perf_counter() - started
+        outputs: Tensors = {}
+        for spec, value in zip(schema.outputs, values, strict=True):
+            if not isinstance(value, np.ndarray) or not has_type(spec, value):
+                found = getattr(value, "dtype", type(value).__name__)
+                raise UnusableOutput(f"output {spec.name!r} is {found}, not {spec.element.value}")
+            if value.shape != spec.shape_for(batch):
+                raise UnusableOutput(
+                    f"output {spec.name!r} has shape {list(value.shape)}, "
+                    f"not {list(spec.shape_for(batch))}"
+                )
+            outputs[spec.name] = value
+        return Run(outputs, seconds)
+
+    def committed(self, _run: Run) -> CommittedTrace | None:
+        """Nothing: a plain model has no registered intermediates."""
+        return None
 
 
 def load_model(
@@ -68,48 +112,6 @@ def load_model(
     return LoadedModel(schema=schema, session=session, single_only=reason)
 
 
-def run_model(
-    loaded: LoadedModel,
-    inputs: Mapping[str, Array],
-    batch: int,
-    *,
-    options: onnxruntime.RunOptions | None = None,
-    allow_nan: bool = False,
-) -> tuple[Tensors, float]:
-    """Run once; the outputs by name, and the seconds spent in onnxruntime.
-
-    Raises `UnusableOutput` where the model rejects the values of this input (an index outside a
-    table, say), where an output's type or shape is not the schema's, and where one is NaN (unless
-    `allow_nan`); infinity is a value and may pass. Raises `InferenceError` where the run fails in
-    another way or is stopped.
-    """
-    schema = loaded.schema
-    names = [spec.name for spec in schema.outputs]
-    feed = {name: _native(array) for name, array in inputs.items()}
-    started = time.perf_counter()
-    try:
-        values = loaded.session.runtime.run(names, feed, options)
-    except InvalidArgument as error:
-        raise UnusableOutput(f"the model rejects this input: {_first_line(error)}") from error
-    except Exception as error:  # the runtime's exceptions share no base class of their own
-        raise InferenceError(f"the model failed: {_first_line(error)}") from error
-    seconds = time.perf_counter() - started
-    outputs: Tensors = {}
-    for spec, value in zip(schema.outputs, values, strict=True):
-        if not isinstance(value, np.ndarray) or not has_type(spec, value):
-            found = getattr(value, "dtype", type(value).__name__)
-            raise UnusableOutput(f"output {spec.name!r} is {found}, not {spec.element.value}")
-        if value.shape != spec.shape_for(batch):
-            raise UnusableOutput(
-                f"output {spec.name!r} has shape {list(value.shape)}, "
-                f"not {list(spec.shape_for(batch))}"
-            )
-        outputs[spec.name] = value
-    if not allow_nan:
-        check_not_nan(outputs)
-    return outputs, seconds
-
-
 def check_not_nan(outputs: Mapping[str, Array]) -> None:
     """Raise `UnusableOutput` naming the first output and index that is NaN."""
     for name, value in outputs.items():
@@ -120,11 +122,3 @@ def check_not_nan(outputs: Mapping[str, Array]) -> None:
                     f"output {name!r} is NaN at {list(first_index(missing))}",
                     hint="the input lies outside what the model can compute",
                 )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-def _native(array: Array) -> Array:
-    return np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")

@@ -19,10 +19,10 @@ import onnx
 
 from oracle.core.schema import DEFAULT_MAX_BATCH, ModelSchema
 from oracle.errors import ModelFileError
-from oracle.inference import graph
-from oracle.inference.model_schema import read_schema
 from oracle.inference.provider import CPU
 from oracle.inference.session import open_session
+from oracle.program.source import graph
+from oracle.program.source.model_schema import read_schema
 
 DEFAULT_MAX_BYTES: Final = 256 * 2**20
 """Model files above 256 MiB are refused unless the caller says otherwise."""

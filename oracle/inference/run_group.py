@@ -15,10 +15,12 @@ import numpy as np
 import onnxruntime
 
 from oracle.core.conversion import Array
-from oracle.core.tensor import Tensors, check_inputs
+from oracle.core.tensor import check_inputs
 from oracle.errors import InferenceError, TensorError
 from oracle.inference.batch_probe import LARGEST_STACK
-from oracle.inference.loaded_model import LoadedModel, check_not_nan, run_model
+from oracle.inference.loaded_model import LoadedModel, check_not_nan
+from oracle.inference.program_session import LoadedProgram
+from oracle.inference.run import Run
 from oracle.ports import Inference
 
 Outcome: TypeAlias = Inference | InferenceError | TensorError
@@ -32,7 +34,11 @@ class RunGroup:
     """
 
     def __init__(
-        self, loaded: LoadedModel, inputs: Sequence[Mapping[str, Array]], *, allow_nan: bool = False
+        self,
+        loaded: LoadedModel | LoadedProgram,
+        inputs: Sequence[Mapping[str, Array]],
+        *,
+        allow_nan: bool = False,
     ) -> None:
         self._loaded = loaded
         self._inputs = inputs
@@ -106,39 +112,37 @@ class RunGroup:
         rows = sum(batches[index] for index in members)
         self.run_started = time.monotonic()
         try:
-            outputs, seconds = run_model(
-                self._loaded, stacked, rows, options=self._options, allow_nan=True
-            )
+            run = self._loaded.run(stacked, rows, options=self._options)
         except InferenceError:
             return False
         start = 0
         for index in members:
             stop = start + batches[index]
-            own = {name: values[start:stop].copy() for name, values in outputs.items()}
-            self._keep(index, own, seconds * batches[index] / rows)
+            own = {name: values[start:stop].copy() for name, values in run.outputs.items()}
+            self._keep(index, Run(own, run.seconds * batches[index] / rows))
             start = stop
         return True
 
     def _run_single(self, index: int, batch: int) -> None:
         self.run_started = time.monotonic()
         try:
-            outputs, seconds = run_model(
-                self._loaded, self._inputs[index], batch, options=self._options, allow_nan=True
-            )
+            run = self._loaded.run(self._inputs[index], batch, options=self._options)
         except InferenceError as error:
             self._settle(index, error)
         else:
-            self._keep(index, outputs, seconds)
+            self._keep(index, run)
 
-    def _keep(self, index: int, outputs: Tensors, seconds: float) -> None:
+    def _keep(self, index: int, run: Run) -> None:
         try:
             if not self._allow_nan:
-                check_not_nan(outputs)
+                check_not_nan(run.outputs)
         except InferenceError as error:
             self._settle(index, error)
         else:
             facts = self._loaded.session.facts_json
-            self._settle(index, Inference(outputs=outputs, seconds=seconds, session=facts))
+            self._settle(
+                index, Inference(run.outputs, run.seconds, facts, self._loaded.committed(run))
+            )
 
     def _settle(self, index: int, outcome: Outcome) -> None:
         with self._lock:

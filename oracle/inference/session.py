@@ -16,6 +16,7 @@ import onnxruntime
 
 from oracle.errors import ModelFileError, ProviderUnavailable
 from oracle.inference.provider import Provider
+from oracle.program.profile import SESSION_CONFIG
 
 Optimisation = Literal["none", "basic", "extended", "all"]
 
@@ -88,6 +89,8 @@ def open_session(
     options.graph_optimization_level = _LEVELS[settings.optimisation]
     options.use_deterministic_compute = True
     options.log_severity_level = 4  # what goes wrong is raised, not printed
+    for entry, value in SESSION_CONFIG.items():
+        options.add_session_config_entry(entry, value)
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     try:

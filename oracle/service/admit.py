@@ -81,7 +81,8 @@ class Admit:
             return "the model's file is not in this node's store"
         try:
             # Anybody may register a file of ours under a schema that is not its own.
-            await self._engine.load(model.terms.program_root, model.schema)
+            terms = model.terms
+            await self._engine.load(terms.program_root, model.schema, terms.tier)
         except ModelFileError as error:
             return f"the model cannot be run: {error.message}"
         try:

@@ -2,7 +2,8 @@
 
 An input the model cannot take, once we are bound, is answered with the empty result, which says
 just that (docs/protocol.md): silence would cost the bond. A saved receipt is never computed or
-signed again. Knows no transaction.
+signed again. A program's trace is kept before its root is signed: a demand to show it may follow.
+Knows no transaction.
 """
 
 from __future__ import annotations
@@ -18,24 +19,29 @@ from oracle.core.model import Model
 from oracle.core.receipt import Answer
 from oracle.core.tensor import decode_inputs, encode_outputs
 from oracle.core.typed_data import Domain
-from oracle.core.types import Address
+from oracle.core.types import ZERO_BYTES32, Address
 from oracle.errors import (
     ModelFileError,
     NotFound,
     OracleError,
     SchemaError,
     SignedTwice,
+    StorageError,
     TensorError,
     UnusableOutput,
 )
 from oracle.ports import (
     Clock,
+    CommittedTrace,
     InferenceEngine,
     JobMove,
     JobStore,
     RegistryContract,
     Signer,
     Tensors,
+    TraceHold,
+    TraceStore,
+    TraceToKeep,
 )
 from oracle.service import journal
 from oracle.service.journal import short
@@ -52,6 +58,9 @@ MAX_RESULT_BYTES = 98_304
 
 _SLOWEST_RETRY_SECONDS = 30.0
 
+_TRACE_MARGIN_SECONDS = 86_400
+"""A trace outlives the latest end of its window by a day, for those who come late."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -62,6 +71,11 @@ class Outcome:
     session: str | None
     seconds: float
     note: str | None
+    trace: CommittedTrace | None = None
+
+    @property
+    def trace_root(self) -> bytes:
+        return ZERO_BYTES32 if self.trace is None else self.trace.root
 
 
 class Infer:
@@ -70,6 +84,7 @@ class Infer:
         jobs: JobStore,
         registry: RegistryContract,
         engine: InferenceEngine,
+        traces: TraceStore,
         signer: Signer,
         clock: Clock,
         domain: Domain,
@@ -81,6 +96,7 @@ class Infer:
         self._jobs = jobs
         self._registry = registry
         self._engine = engine
+        self._traces = traces
         self._signer = signer
         self._clock = clock
         self._domain = domain
@@ -109,7 +125,9 @@ class Infer:
                     outcomes.append(done)
                 else:
                     moves.append(done)
-        moves += await self._sign(outcomes)
+        kept, unkept = await self._keep(outcomes)
+        moves += unkept
+        moves += await self._sign(kept)
         journal.record(await self._jobs.move(moves))
         return True
 
@@ -131,7 +149,10 @@ class Infer:
         if not runnable:
             return done
         inferences = await self._engine.run_each(
-            model.terms.program_root, model.schema, [inputs for _, inputs in runnable]
+            model.terms.program_root,
+            model.schema,
+            [inputs for _, inputs in runnable],
+            model.terms.tier,
         )
         for (job, _), inference in zip(runnable, inferences, strict=True):
             if isinstance(inference, OracleError):
@@ -141,7 +162,11 @@ class Infer:
                 if len(result) > MAX_RESULT_BYTES:
                     done.append(_unanswerable(job, f"{len(result)} bytes do not fit a transaction"))
                     continue
-                done.append(Outcome(job, result, inference.session, inference.seconds, None))
+                done.append(
+                    Outcome(
+                        job, result, inference.session, inference.seconds, None, inference.trace
+                    )
+                )
         return done
 
     def _unusable(self, job: Job, error: OracleError) -> JobMove:
@@ -169,11 +194,47 @@ class Infer:
             },
         )
 
+    async def _keep(self, outcomes: Sequence[Outcome]) -> tuple[list[Outcome], list[JobMove]]:
+        """Keeps the traces; those outcomes whose trace is safe, and moves for the others."""
+        traced = [done for done in outcomes if done.trace is not None]
+        kept = [done for done in outcomes if done.trace is None]
+        try:
+            await self._save(traced)
+            return [*kept, *traced], []
+        except StorageError as error:
+            if len(traced) == 1:
+                return kept, [self._unusable(traced[0].job, error)]
+        refused: list[JobMove] = []
+        for done in traced:
+            saved, moves = await self._keep([done])
+            kept += saved
+            refused += moves
+        return kept, refused
+
+    async def _save(self, traced: Sequence[Outcome]) -> None:
+        if not traced:
+            return
+        await self._traces.save(
+            [TraceToKeep(done.job.request_id, done.trace) for done in traced if done.trace]
+        )
+        await self._traces.keep_until(
+            [
+                TraceHold(
+                    done.trace_root,
+                    done.job.request_id,
+                    done.job.request.deadline + done.job.request.window + _TRACE_MARGIN_SECONDS,
+                )
+                for done in traced
+            ]
+        )
+
     async def _sign(self, outcomes: Sequence[Outcome]) -> list[JobMove]:
         if not outcomes:
             return []
         answers = [
-            Answer.of(done.job.request_id, done.job.request, self._operator, done.result)
+            Answer.of(
+                done.job.request_id, done.job.request, self._operator, done.result, done.trace_root
+            )
             for done in outcomes
         ]
         digests = [answer.digest(self._domain) for answer in answers]

@@ -75,6 +75,7 @@ class Node:
         *,
         heartbeat_seconds: float = 2.0,
         drain_seconds: float = 60.0,
+        serving: str | None = None,
     ) -> None:
         self._steps = {step.name: step for step in steps}
         self._duties = duties
@@ -85,6 +86,7 @@ class Node:
         self._operator = operator
         self._heartbeat_seconds = heartbeat_seconds
         self._drain_seconds = drain_seconds
+        self._serving = serving
         self._started_at = clock.now()
         self._trouble: dict[str, str] = {}
         self._draining = False
@@ -188,6 +190,7 @@ class Node:
                 cursor_block=cursor.number if cursor else None,
                 draining=self._draining,
                 trouble=trouble | self._trouble,
+                serving=self._serving,
             )
         )
 

@@ -22,7 +22,7 @@ from oracle.inference.content_store import ContentStore
 from oracle.inference.engine import EngineSettings, LocalEngine
 from oracle.inference.loaded_model import LoadedModel, run_model
 from oracle.inference.model_file import inspect
-from oracle.inference.model_schema import read_schema
+from oracle.program.source.model_schema import read_schema
 from oracle.ports import Inference, InferenceEngine
 from tests.inference import graphs
 

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper
 from oracle.core.schema import ElementType, TensorSpec
 from oracle.errors import ModelFileError
 from oracle.inference.model_file import inspect
-from oracle.inference.model_schema import read_schema
+from oracle.program.source.model_schema import read_schema
 from tests.inference import graphs
 from tests.inference.graphs import model, node, stored, value, write
 

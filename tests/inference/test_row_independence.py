@@ -11,10 +11,10 @@ from onnx import TensorProto
 
 from oracle.core.schema import ModelSchema
 from oracle.inference.batch_probe import stacking_difference
-from oracle.inference.model_schema import read_schema
 from oracle.inference.provider import CPU
-from oracle.inference.row_independence import dependence
 from oracle.inference.session import OpenSession, open_session
+from oracle.program.source.model_schema import read_schema
+from oracle.program.source.row_independence import dependence
 from tests.inference import graphs
 from tests.inference.graphs import model, node, stored, value
 

@@ -32,7 +32,14 @@ from oracle.core.transaction import (
 from oracle.core.typed_data import Domain
 from oracle.core.types import ZERO_ADDRESS, ZERO_BYTES32, Address, Tier
 from oracle.devnet.accounts import Person, signer_of
-from oracle.errors import ChainUnreachable, ContractReverted, NotFound, OracleError, SignedTwice
+from oracle.errors import (
+    ChainUnreachable,
+    ContractReverted,
+    NotFound,
+    OracleError,
+    SignedTwice,
+    TraceStoreFull,
+)
 from oracle.ports import (
     AnswerItem,
     Heartbeat,
@@ -40,6 +47,9 @@ from oracle.ports import (
     JobMove,
     SettleItem,
     Tensors,
+    TraceHold,
+    TraceToKeep,
+    TraceUsage,
 )
 
 SIGNER = signer_of(Person.SIGNER)
@@ -423,17 +433,47 @@ class Engine:
         self.behave: Callable[[Tensors], Inference | OracleError] = lambda _: good()
         self.broken: dict[bytes, OracleError] = {}
 
-    async def load(self, model_sha256: bytes, schema: ModelSchema) -> None:
-        if model_sha256 in self.broken:
-            raise self.broken[model_sha256]
+    async def load(
+        self, program_root: bytes, schema: ModelSchema, tier: Tier = Tier.UNPROVEN
+    ) -> None:
+        if program_root in self.broken:
+            raise self.broken[program_root]
 
     async def run_each(
-        self, model_sha256: bytes, schema: ModelSchema, inputs: Sequence[Tensors]
+        self,
+        program_root: bytes,
+        schema: ModelSchema,
+        inputs: Sequence[Tensors],
+        tier: Tier = Tier.UNPROVEN,
     ) -> Sequence[Inference | OracleError]:
-        if model_sha256 in self.broken:
-            raise self.broken[model_sha256]
+        if program_root in self.broken:
+            raise self.broken[program_root]
         self.runs += len(inputs)
         return [self.behave(one) for one in inputs]
+
+
+class Traces:
+    """Keeps traces by root; `full` refuses them."""
+
+    def __init__(self) -> None:
+        self.kept: dict[bytes, TraceToKeep] = {}
+        self.holds: dict[bytes, float] = {}
+        self.full = False
+        self.trouble: str | None = None
+
+    async def save(self, traces: Sequence[TraceToKeep]) -> None:
+        if self.full and traces:
+            raise TraceStoreFull("no room")
+        self.kept |= {one.root: one for one in traces}
+
+    async def keep_until(self, holds: Sequence[TraceHold]) -> None:
+        self.holds |= {one.holder: one.keep_until for one in holds}
+
+    async def sweep(self, now: float) -> int:
+        return 0
+
+    async def usage(self) -> TraceUsage:
+        return TraceUsage(len(self.kept), 0, 0, 0, self.trouble)
 
 
 def good() -> Inference:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from oracle.core.job import Job, JobState
 from oracle.core.receipt import Answer, recover
 from oracle.errors import InferenceError, ModelFileError, OracleError, UnusableOutput
-from oracle.ports import Inference, Tensors
+from oracle.ports import CommittedTrace, Inference, Tensors
+from oracle.program.instruction import Trace
 from oracle.service.infer import SIGNATURE_KIND, Infer
 from tests.service.fakes import (
     DOMAIN,
@@ -20,6 +23,7 @@ from tests.service.fakes import (
     Engine,
     Jobs,
     Registry,
+    Traces,
     good,
     model,
     request,
@@ -31,11 +35,13 @@ class Bench:
 
     def __init__(self, *numbers: int) -> None:
         self.jobs, self.engine, self.clock = Jobs(), Engine(), Clock()
+        self.traces = Traces()
         self.registry = Registry(*(model(number) for number in numbers or (1,)))
         self.infer = Infer(
             self.jobs,  # type: ignore[arg-type]
             self.registry,
             self.engine,
+            self.traces,
             SIGNER,
             self.clock,
             DOMAIN,
@@ -190,3 +196,35 @@ async def test_the_same_result_is_signed_again_after_a_crash_before_it_was_saved
     bench.jobs.table[job.request_id] = job
     await bench.infer.cycle()
     assert bench.jobs.now(job).signature == first.signature
+
+
+def traced(root: bytes) -> Inference:
+    trace = CommittedTrace(root, b"\x07" * 32, Trace(((OUTPUT.reshape(-1),),)))
+    return replace(good(), trace=trace)
+
+
+async def test_a_trace_is_kept_before_its_root_is_signed() -> None:
+    bench = Bench()
+    job = bench.bound()
+    bench.engine.behave = lambda _: traced(b"\x05" * 32)
+    await bench.infer.cycle()
+    done = bench.jobs.now(job)
+    assert done.answer is not None
+    assert done.answer.trace_root == b"\x05" * 32
+    assert bench.traces.kept[b"\x05" * 32].holder == job.request_id
+    assert bench.traces.holds[job.request_id] > job.request.deadline + job.request.window
+
+
+async def test_what_cannot_be_kept_is_not_signed_and_tried_again() -> None:
+    bench = Bench()
+    job = bench.bound()
+    bench.engine.behave = lambda _: traced(b"\x05" * 32)
+    bench.traces.full = True
+    await bench.infer.cycle()
+    waiting = bench.jobs.now(job)
+    assert waiting.state is JobState.ACCEPTED
+    assert waiting.signature is None
+    assert waiting.reason == "no room"
+    bench.traces.full = False
+    await bench.rounds(2)
+    assert bench.jobs.now(job).state is JobState.COMPUTED

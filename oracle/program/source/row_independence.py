@@ -14,8 +14,9 @@ import numpy as np
 import onnx
 from onnx import numpy_helper, shape_inference
 
-from oracle.inference import graph
-from oracle.inference.row_rules import BATCH, RULES, Shape, Unproven, Walk, row_blocked
+from oracle.program.source import graph
+from oracle.program.source.row_products import PRODUCTS
+from oracle.program.source.row_rules import BATCH, RULES, Shape, Unproven, Walk, row_blocked
 
 
 def dependence(model: onnx.ModelProto) -> str | None:
@@ -59,7 +60,7 @@ def _step(walk: Walk, node: onnx.NodeProto, name: str) -> None:
             values[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
         walk.constants |= values
         return
-    rule = RULES.get(name)
+    rule = PRODUCTS.get(name) or RULES.get(name)
     if rule is None:
         raise Unproven("not known to keep rows apart")
     for output, shape in zip((out for out in node.output if out), rule(walk, node), strict=True):

@@ -79,7 +79,7 @@ class Walk:
 
 def _elementwise(walk: Walk, node: onnx.NodeProto) -> list[Shape]:
     shapes = [walk.shapes[name] for name in walk.dynamic(node)]
-    right = {len(shape) - _batch_axis(shape) for shape in shapes}
+    right = {len(shape) - batch_axis(shape) for shape in shapes}
     if len(right) != 1:
         raise Unproven("its inputs have their batch axes in different places")
     for name in node.input:
@@ -93,16 +93,16 @@ def _elementwise(walk: Walk, node: onnx.NodeProto) -> list[Shape]:
 
 def _matmul(walk: Walk, node: onnx.NodeProto) -> list[Shape]:
     left, right = walk.first_only(node), walk.constant(node.input[1]).shape
-    if len(right) != 2 or _batch_axis(left) == len(left) - 1:
+    if len(right) != 2 or batch_axis(left) == len(left) - 1:
         raise Unproven("sums over the batch axis, or its weights are not a matrix")
     return [(*left[:-1], right[1])]
 
 
 def _gemm(walk: Walk, node: onnx.NodeProto) -> list[Shape]:
     left, right = walk.first_only(node), walk.constant(node.input[1]).shape
-    if _attribute(node, "transA", 0) or len(left) != 2:
+    if attribute(node, "transA", 0) or len(left) != 2:
         raise Unproven("sums over the batch axis")
-    columns = right[0] if _attribute(node, "transB", 0) else right[1]
+    columns = right[0] if attribute(node, "transB", 0) else right[1]
     bias = walk.constant(node.input[2]).shape if len(node.input) > 2 and node.input[2] else ()
     return [_broadcast([(left[0], columns), bias])]
 
@@ -110,16 +110,16 @@ def _gemm(walk: Walk, node: onnx.NodeProto) -> list[Shape]:
 def _along_axis(walk: Walk, node: onnx.NodeProto) -> list[Shape]:
     shape = walk.first_only(node)
     # Before opset 13, Softmax flattens from axis 1 on; after it, -1 is the default.
-    _inner_axis(shape, _attribute(node, "axis", -1))
-    if len(node.output) != 1 or (_batch_axis(shape) and "axis" not in _names(node)):
+    inner_axis(shape, attribute(node, "axis", -1))
+    if len(node.output) != 1 or (batch_axis(shape) and "axis" not in _names(node)):
         raise Unproven("has a second output, or no explicit axis")
     return [shape]
 
 
 def _arg(walk: Walk, node: onnx.NodeProto) -> list[Shape]:
     shape = walk.first_only(node)
-    axes = {_inner_axis(shape, _attribute(node, "axis", 0))}
-    return [_reduced(shape, axes, bool(_attribute(node, "keepdims", 1)))]
+    axes = {inner_axis(shape, attribute(node, "axis", 0))}
+    return [_reduced(shape, axes, bool(attribute(node, "keepdims", 1)))]
 
 
 def _reduce(walk: Walk, node: onnx.NodeProto) -> list[Shape]:
@@ -127,15 +127,15 @@ def _reduce(walk: Walk, node: onnx.NodeProto) -> list[Shape]:
     given = _axes(walk, node)
     if not given:
         raise Unproven("reduces over all axes")
-    axes = {_inner_axis(shape, axis) for axis in given}
-    return [_reduced(shape, axes, bool(_attribute(node, "keepdims", 1)))]
+    axes = {inner_axis(shape, axis) for axis in given}
+    return [_reduced(shape, axes, bool(attribute(node, "keepdims", 1)))]
 
 
 def _reshape(walk: Walk, node: onnx.NodeProto) -> list[Shape]:
     """Row-major order is kept, so rows stay whole if the result is row-blocked too."""
     shape = walk.first_only(node)
     if node.op_type == "Flatten":
-        axis = _attribute(node, "axis", 1)
+        axis = attribute(node, "axis", 1)
         return [(math.prod(shape[:axis]), math.prod(shape[axis:]))]
     if node.op_type == "Reshape":
         return [_resolved(shape, walk.constant(node.input[1]).tolist(), node)]
@@ -151,7 +151,7 @@ def _reshape(walk: Walk, node: onnx.NodeProto) -> list[Shape]:
 
 
 def _resolved(shape: Shape, wanted: list[int], node: onnx.NodeProto) -> Shape:
-    if _attribute(node, "allowzero", 0):
+    if attribute(node, "allowzero", 0):
         raise Unproven("takes a zero literally")
     target = [shape[axis] if length == 0 else length for axis, length in enumerate(wanted)]
     if -1 in target:
@@ -166,7 +166,7 @@ def _resolved(shape: Shape, wanted: list[int], node: onnx.NodeProto) -> Shape:
 
 def _transpose(walk: Walk, node: onnx.NodeProto) -> list[Shape]:
     shape = walk.first_only(node)
-    order = _attribute(node, "perm", list(reversed(range(len(shape)))))
+    order = attribute(node, "perm", list(reversed(range(len(shape)))))
     return [tuple(shape[axis] for axis in order)]
 
 
@@ -174,10 +174,10 @@ def _concat(walk: Walk, node: onnx.NodeProto) -> list[Shape]:
     if len(walk.dynamic(node)) != len(node.input):
         raise Unproven("joins stored values to the request's")
     shapes = [walk.shapes[name] for name in node.input]
-    axis = _inner_axis(shapes[0], _attribute(node, "axis", 0))
+    axis = inner_axis(shapes[0], attribute(node, "axis", 0))
     joined = list(shapes[0])
     joined[axis] = sum(shape[axis] for shape in shapes)
-    if len({_batch_axis(shape) for shape in shapes}) != 1:
+    if len({batch_axis(shape) for shape in shapes}) != 1:
         raise Unproven("its inputs have their batch axes in different places")
     return [tuple(joined)]
 
@@ -185,7 +185,7 @@ def _concat(walk: Walk, node: onnx.NodeProto) -> list[Shape]:
 def _per_image(walk: Walk, node: onnx.NodeProto) -> list[Shape]:
     if walk.first_only(node)[0] != BATCH or len(node.output) != 1:
         raise Unproven("the batch does not lead, or it has a second output")
-    if _attribute(node, "training_mode", 0):
+    if attribute(node, "training_mode", 0):
         raise Unproven("computes statistics over the batch")
     return [walk.inferred.get(node.output[0], ())]
 
@@ -200,8 +200,8 @@ def _per_vector(walk: Walk, node: onnx.NodeProto) -> list[Shape]:
 def _predictor(walk: Walk, node: onnx.NodeProto) -> list[Shape]:
     _per_vector(walk, node)
     if node.op_type.endswith("Regressor"):
-        return [(BATCH, _attribute(node, "n_targets", _attribute(node, "targets", 1)))]
-    classes = _attribute(node, "classlabels_int64s", _attribute(node, "classlabels_ints", []))
+        return [(BATCH, attribute(node, "n_targets", attribute(node, "targets", 1)))]
+    classes = attribute(node, "classlabels_int64s", attribute(node, "classlabels_ints", []))
     return [(BATCH,), (BATCH, max(1, len(classes)))][: len(node.output)]
 
 
@@ -214,11 +214,11 @@ def _extractor(walk: Walk, node: onnx.NodeProto) -> list[Shape]:
 
 
 def _gather(walk: Walk, node: onnx.NodeProto) -> list[Shape]:
-    axis = _attribute(node, "axis", 0)
+    axis = attribute(node, "axis", 0)
     if walk.dynamic(node) == [node.input[1]] and axis == 0:
         return [(*walk.shapes[node.input[1]], *walk.constant(node.input[0]).shape[1:])]
     shape = walk.first_only(node)
-    axis = _inner_axis(shape, axis)
+    axis = inner_axis(shape, axis)
     return [(*shape[:axis], *walk.constant(node.input[1]).shape, *shape[axis + 1 :])]
 
 
@@ -253,14 +253,15 @@ def row_blocked(shape: Iterable[int]) -> Shape:
     return shape
 
 
-def _batch_axis(shape: Shape) -> int:
+def batch_axis(shape: Shape) -> int:
+    """Which axis of a row-blocked shape is the batch."""
     return shape.index(BATCH)
 
 
-def _inner_axis(shape: Shape, axis: int) -> int:
+def inner_axis(shape: Shape, axis: int) -> int:
     """The axis as a non-negative number, if it lies within a row."""
     axis %= len(shape)
-    if axis <= _batch_axis(shape):
+    if axis <= batch_axis(shape):
         raise Unproven("works across the batch axis")
     return axis
 
@@ -281,13 +282,14 @@ def _broadcast(shapes: list[Shape]) -> Shape:
 def _axes(walk: Walk, node: onnx.NodeProto) -> list[int]:
     if len(node.input) > 1 and node.input[1]:
         return [int(axis) for axis in walk.constant(node.input[1]).ravel()]
-    return list(_attribute(node, "axes", []))
+    return list(attribute(node, "axes", []))
 
 
-def _attribute(node: onnx.NodeProto, name: str, default: Any) -> Any:
-    for attribute in node.attribute:
-        if attribute.name == name:
-            return helper.get_attribute_value(attribute)
+def attribute(node: onnx.NodeProto, name: str, default: Any) -> Any:
+    """An attribute's value, or the default."""
+    for entry in node.attribute:
+        if entry.name == name:
+            return helper.get_attribute_value(entry)
     return default
 
 

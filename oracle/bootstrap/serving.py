@@ -1,0 +1,47 @@
+"""What a node keeps and shows: the trace store and the server over it, opened and closed as one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from oracle.inference.model_library import ModelLibrary
+from oracle.inference.published_programs import PublishedPrograms
+from oracle.ports import Clock, ReceiptSource
+from oracle.settings import Settings
+from oracle.storage.trace_prover import TraceProver
+from oracle.storage.trace_store import FileTraceStore, open_trace_store
+from oracle.web import Server, Sources, application
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """An open trace store, and where it is served."""
+
+    traces: FileTraceStore
+    address: str | None
+
+
+@asynccontextmanager
+async def open_serving(
+    settings: Settings,
+    library: ModelLibrary,
+    clock: Clock,
+    receipts: ReceiptSource | None = None,
+) -> AsyncIterator[Serving]:
+    """The traces of this data directory, served.
+
+    Raises:
+        StorageError: another process has them, or they cannot be read.
+        ConfigurationError: the address cannot be had.
+    """
+    traces = open_trace_store(settings.trace_store, budget_bytes=settings.trace_budget, clock=clock)
+    try:
+        programs = PublishedPrograms(library)
+        sources = Sources(traces, TraceProver(traces, programs), programs, receipts)
+        server = Server(application(sources), host=settings.serve_host, port=settings.serve_port)
+        async with server:
+            yield Serving(traces, server.address)
+    finally:
+        await traces.close()

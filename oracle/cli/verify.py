@@ -1,0 +1,99 @@
+"""`oracle verify` and `oracle receipt`: check an answer oneself, or keep what that takes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from oracle.bootstrap.verify import Options, save_receipt, verify_answer
+from oracle.cli.command import verb
+from oracle.cli.context import Json, output, settings
+from oracle.core.saved_receipt import LARGEST_DOCUMENT, SavedReceipt
+from oracle.core.types import bytes32
+from oracle.errors import InputError
+from oracle.verify.places import read_file
+
+_ID = re.compile(r"(0x)?[0-9a-fA-F]{64}")
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the verbs to the root of the command line."""
+    verb(app, "verify")(verify)
+    verb(app, "receipt")(receipt)
+
+
+async def verify(
+    request: Annotated[str, typer.Argument(help="A request's id, or a saved receipt's file.")],
+    model: Annotated[
+        Path | None, typer.Option(help="The model's file; it is looked for by default.")
+    ] = None,
+    source: Annotated[
+        Path | None, typer.Option(help="The ONNX file it was compiled from, to compile it again.")
+    ] = None,
+    trace: Annotated[
+        Path | None, typer.Option(help="The trace's file; the operator is asked by default.")
+    ] = None,
+    endpoint: Annotated[
+        str | None, typer.Option(help="The operator's URL; the announced one by default.")
+    ] = None,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Ask no chain; needs a saved receipt.")
+    ] = False,
+    no_run: Annotated[
+        bool, typer.Option("--no-run", help="Do not run the model on this machine.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Check an answer without trusting its operator: signature, model, trace, run and money."""
+    out = output(as_json)
+    options = Options(
+        model=model,
+        source=source,
+        trace=trace,
+        endpoint=endpoint,
+        offline=offline,
+        run=not no_run,
+    )
+    with out.progress("verifying"):
+        report = await verify_answer(settings(), _target(request), options)
+    out.result(report.facts(), report.text())
+    raise typer.Exit(report.verdict.exit_code)
+
+
+async def receipt(
+    request_id: Annotated[str, typer.Argument(help="0x and 64 hex digits.")],
+    file: Annotated[Path, typer.Option("--output", "-o", help="Where to write it.")],
+    as_json: Json = False,
+) -> None:
+    """Save the signed receipt of an answer as a file, to be verified by anybody at any time."""
+    saved = await save_receipt(settings(), bytes32(request_id, what="request id"))
+    write(saved, file)
+    output(as_json).result(
+        {"request": request_id, "file": str(file), "signer": saved.signer},
+        f"saved {file}; check it with: oracle verify {file}",
+    )
+
+
+def write(saved: SavedReceipt, file: Path) -> None:
+    """Writes a receipt. Raises InputError where the file cannot be written."""
+    try:
+        file.write_text(saved.to_json())
+    except OSError as error:
+        raise InputError(f"cannot write {file}: {error.strerror}") from None
+
+
+def _target(request: str) -> bytes | SavedReceipt:
+    if _ID.fullmatch(request):
+        return bytes32(request, what="request id")
+    try:
+        text = read_file(Path(request), LARGEST_DOCUMENT).decode()
+    except UnicodeDecodeError:
+        raise InputError(f"{request} is not a saved receipt: it is not text") from None
+    except InputError as error:
+        raise InputError(
+            error.message, hint="give 0x and 64 hex digits, or a file of `oracle receipt`"
+        ) from None
+    return SavedReceipt.from_json(text)

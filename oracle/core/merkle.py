@@ -1,0 +1,204 @@
+"""Binary SHA-256 trees: leaves of tensors, roots, and proofs that a run of leaves lies in a tree.
+
+    leaf = SHA-256(tag ‖ row ‖ tensor ‖ index ‖ data)      uint32 big-endian each
+    node = SHA-256("NODE" ‖ left ‖ right)                  an odd level ends with 32 zero bytes
+
+A level is the concatenation of its digests. A proof of leaves [first, first + count) holds, level
+by level from the leaves up, the digest left of the range (where it starts at an odd position) and
+then the one right of it (where it ends at an even position), but never the 32 zero bytes. Knows
+nothing of programs or files; whoever calls says what a leaf is of.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oracle.errors import TraceError
+
+DIGEST_BYTES: Final = 32
+HEADER_BYTES: Final = 16
+TRACE: Final = b"TRCE"
+CONSTANT: Final = b"CNST"
+RECORD: Final = b"RCRD"
+
+Levels: TypeAlias = tuple[bytes, ...]
+"""All levels of a tree, leaves first, the root last; of a tree of no leaves, one empty level."""
+
+_NODE: Final = b"NODE"
+_ZERO: Final = bytes(DIGEST_BYTES)
+_FRAME_BYTES: Final = 1 << 18
+"""Leaves are framed by their headers in pieces that stay in a core's cache."""
+_FEW: Final = 8
+"""Below so many leaves a tensor is hashed one by one."""
+
+
+def leaf_header(tag: bytes, row: int, tensor: int, index: int) -> bytes:
+    """What comes before a leaf's data: four bytes of tag and three numbers."""
+    return tag + struct.pack(">III", row, tensor, index)
+
+
+def leaf_hash(tag: bytes, row: int, tensor: int, index: int, data: bytes) -> bytes:
+    """The digest of one leaf."""
+    return sha256(leaf_header(tag, row, tensor, index) + data).digest()
+
+
+def leaf_count(byte_count: int, leaf_bytes: int) -> int:
+    """Leaves of a tensor; none where it is empty."""
+    return -(-byte_count // leaf_bytes)
+
+
+def leaf_hashes(
+    tag: bytes,
+    row: int,
+    tensor: int,
+    data: bytes | memoryview | NDArray[Any],
+    leaf_bytes: int,
+    *,
+    first: int = 0,
+) -> bytes:
+    """The digests of consecutive leaves of one tensor, one after the other.
+
+    Args:
+        data: contiguous bytes; the last leaf is shorter where they do not fill it.
+        first: index of the first of these leaves within the tensor.
+    """
+    flat = np.frombuffer(data, np.uint8) if len(data) else np.empty(0, np.uint8)
+    full = flat.size // leaf_bytes
+    digests: list[bytes] = []
+    if full < _FEW:
+        full = 0
+    step = max(1, _FRAME_BYTES // (HEADER_BYTES + leaf_bytes))
+    head = np.frombuffer(leaf_header(tag, row, tensor, 0)[:12], np.uint8)
+    for start in range(0, full, step):
+        stop = min(full, start + step)
+        framed = np.empty((stop - start, HEADER_BYTES + leaf_bytes), np.uint8)
+        framed[:, :12] = head
+        numbers = np.arange(first + start, first + stop).astype(">u4")
+        framed[:, 12:HEADER_BYTES] = numbers.view(np.uint8).reshape(-1, 4)
+        piece = flat[start * leaf_bytes : stop * leaf_bytes]
+        framed[:, HEADER_BYTES:] = piece.reshape(-1, leaf_bytes)
+        digests.append(_each(framed))
+    view = flat.data
+    prefix = head.tobytes()
+    for index in range(full, leaf_count(flat.size, leaf_bytes)):
+        one = view[index * leaf_bytes : (index + 1) * leaf_bytes]
+        digests.append(sha256(prefix + (first + index).to_bytes(4, "big") + one).digest())
+    return b"".join(digests)
+
+
+def build(leaves: bytes) -> Levels:
+    """All levels above these leaves, which are concatenated digests."""
+    if len(leaves) % DIGEST_BYTES:
+        raise ValueError("leaves are concatenated 32-byte digests")
+    levels = [leaves]
+    while len(levels[-1]) > DIGEST_BYTES:
+        levels.append(_parents(levels[-1]))
+    return tuple(levels)
+
+
+def root_of(levels: Levels) -> bytes:
+    """32 zero bytes for a tree of no leaves."""
+    return levels[-1] or _ZERO
+
+
+def prove(levels: Levels, first: int, count: int) -> tuple[bytes, ...]:
+    """What must be added to the leaves [first, first + count) to arrive at the root.
+
+    Raises:
+        TraceError: no leaves, or leaves that the tree does not have.
+    """
+    length = len(levels[0]) // DIGEST_BYTES
+    _check_range(length, first, count)
+    proof: list[bytes] = []
+    last = first + count - 1
+    for level in levels[:-1]:
+        if first % 2:
+            proof.append(_digest(level, first - 1))
+        if last % 2 == 0 and last + 1 < length:
+            proof.append(_digest(level, last + 1))
+        first, last, length = first // 2, last // 2, (length + 1) // 2
+    return tuple(proof)
+
+
+def proof_length(length: int, first: int, count: int) -> int:
+    """Digests of the proof of this range in a tree of `length` leaves. Raises TraceError."""
+    _check_range(length, first, count)
+    last, digests = first + count - 1, 0
+    while length > 1:
+        digests += first % 2 + (last % 2 == 0 and last + 1 < length)
+        first, last, length = first // 2, last // 2, (length + 1) // 2
+    return digests
+
+
+def fold(length: int, first: int, leaves: Sequence[bytes], proof: Sequence[bytes]) -> bytes:
+    """The root of the tree of `length` leaves that these digests and this proof are of.
+
+    Raises:
+        TraceError: the range is empty or not in the tree, or the proof is too short or too long.
+    """
+    wanted = proof_length(length, first, len(leaves))
+    if len(proof) != wanted:
+        raise TraceError(f"the proof has {len(proof)} digests, these leaves need {wanted}")
+    if any(len(digest) != DIGEST_BYTES for digest in (*leaves, *proof)):
+        raise TraceError(f"a digest in a proof is not {DIGEST_BYTES} bytes")
+    rest = iter(proof)
+    nodes = list(leaves)
+    while length > 1:
+        if first % 2:
+            nodes.insert(0, next(rest))
+        if (first - first % 2 + len(nodes)) % 2:
+            past = first - first % 2 + len(nodes)
+            nodes.append(next(rest) if past < length else _ZERO)
+        nodes = [
+            sha256(_NODE + left + right).digest()
+            for left, right in zip(nodes[::2], nodes[1::2], strict=True)
+        ]
+        first, length = first // 2, (length + 1) // 2
+    return nodes[0]
+
+
+def _check_range(length: int, first: int, count: int) -> None:
+    if count < 1:
+        raise TraceError(f"{count} leaves prove nothing; ask for one or more")
+    if first < 0 or first + count > length:
+        raise TraceError(
+            f"leaves {first} to {first + count - 1} are not in a tree of {length} leaves"
+        )
+
+
+def _parents(level: bytes) -> bytes:
+    if len(level) // DIGEST_BYTES % 2:
+        level += _ZERO
+    pairs = np.frombuffer(level, np.uint8).reshape(-1, 2 * DIGEST_BYTES)
+    if len(pairs) < _FEW:
+        return b"".join(sha256(_NODE + pair.tobytes()).digest() for pair in pairs)
+    digests: list[bytes] = []
+    step = _FRAME_BYTES // (4 + 2 * DIGEST_BYTES)
+    for start in range(0, len(pairs), step):
+        piece = pairs[start : start + step]
+        framed = np.empty((len(piece), 4 + 2 * DIGEST_BYTES), np.uint8)
+        framed[:, :4] = np.frombuffer(_NODE, np.uint8)
+        framed[:, 4:] = piece
+        digests.append(_each(framed))
+    return b"".join(digests)
+
+
+def _each(framed: NDArray[np.uint8]) -> bytes:
+    """The digests of the rows of a matrix of bytes."""
+    width = framed.shape[1]
+    if width <= 2_047:  # hashlib keeps the interpreter: short bytes are cheaper than views
+        flat = framed.tobytes()
+        starts = range(0, len(flat), width)
+        return b"".join([sha256(flat[at : at + width]).digest() for at in starts])
+    view = framed.reshape(-1).data
+    return b"".join([sha256(view[at : at + width]).digest() for at in range(0, len(view), width)])
+
+
+def _digest(level: bytes, position: int) -> bytes:
+    return level[position * DIGEST_BYTES : (position + 1) * DIGEST_BYTES]

@@ -1,0 +1,151 @@
+"""From an ONNX file to a program: prepared, normalised, laid out, and read back.
+
+Responsible for the choice of the tier and for the interface of what comes out. The same bytes in
+give the same bytes out. Runs no model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Final
+
+import onnx
+from onnx import helper
+
+from oracle.core.schema import DEFAULT_MAX_BATCH, ElementType, ModelSchema
+from oracle.core.types import Tier
+from oracle.errors import ProgramError
+from oracle.program.instruction import Program
+from oracle.program.layout import choose_layouts
+from oracle.program.leaf_size import choose_leaf_bytes
+from oracle.program.normalise.pipeline import normalise
+from oracle.program.reading.copies import commit_for_views
+from oracle.program.reading.reader import read_program, write_layouts
+from oracle.program.sizes import inexact_instructions, multiply_adds
+from oracle.program.source.model_schema import read_schema
+from oracle.program.source.prepare import prepare
+from oracle.program.source.row_independence import dependence
+
+NATIVE_FROM: Final = 1_000_000_000
+"""Multiply-adds a row from which accumulating in float64 costs more than it gains in bounds."""
+
+
+@dataclass(frozen=True)
+class CompiledProgram:
+    """A program and its interface; `single_only` says why `max_batch` is 1, or is None."""
+
+    file: bytes
+    program: Program
+    schema: ModelSchema
+    single_only: str | None
+
+
+def compile_model(
+    data: bytes,
+    *,
+    name: str = "the model",
+    tier: Tier | None = None,
+    leaf_bytes: int | None = None,
+    max_batch: int = DEFAULT_MAX_BATCH,
+) -> CompiledProgram:
+    """Compiles an ONNX file. Without a tier: EXACT where it can be, else ROUNDED, else NATIVE.
+
+    Without a leaf size, it is chosen by the bytes of a row's trace.
+
+    Raises:
+        ModelFileError: the bytes are not a model, or its interface has no fixed meaning.
+        ProgramError: an operator cannot be judged (all are named), or not in the wished tier.
+    """
+    source = prepare(data, name=name)
+    interface = read_schema(source, max_batch=max_batch)
+    job = _Job(source, interface, hashlib.sha256(data).hexdigest(), leaf_bytes)
+    file, program = job.compile(Tier.NATIVE if tier is None else tier)
+    if tier is None and not inexact_instructions(program):
+        file, program = job.compile(Tier.EXACT)
+    elif tier is None and multiply_adds(program) < NATIVE_FROM:
+        file, program = job.compile(Tier.ROUNDED)
+    reason = dependence(source) if interface.fully_batched else "an output has no batch axis"
+    schema = interface if reason is None else replace(interface, max_batch=1)
+    _check_outputs(program, schema)
+    return CompiledProgram(file, program, schema, reason)
+
+
+def load_program(file: bytes) -> Program:
+    """The program in a file that `compile_model` wrote, whoever kept it meanwhile.
+
+    Raises:
+        ProgramError: the bytes are not a program file.
+    """
+    model = onnx.ModelProto()
+    try:
+        model.ParseFromString(file)
+        onnx.checker.check_model(model, full_check=True)
+    except Exception as error:  # protobuf, the checker and the inference raise unrelated types
+        raise ProgramError(f"the file is not a program: {error}") from error
+    program = read_program(model)
+    _check_program(program)
+    return program
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """A prepared source model, to be compiled in one tier or another."""
+
+    source: onnx.ModelProto
+    interface: ModelSchema
+    source_sha256: str
+    leaf_bytes: int | None
+
+    def compile(self, tier: Tier) -> tuple[bytes, Program]:
+        """The program file and what it reads as. Raises ProgramError."""
+        if tier is Tier.UNPROVEN:
+            raise ProgramError(f"there are no programs of the tier {tier.name.lower()}")
+        metadata = {
+            "oracle.leaf_bytes": str(self.leaf_bytes or choose_leaf_bytes(0)),
+            "oracle.source_sha256": self.source_sha256,
+            "oracle.tier": str(int(tier)),
+        }
+        model = commit_for_views(normalise(self.source, self.interface, tier, metadata))
+        metadata["oracle.layouts"] = write_layouts(choose_layouts(model))
+        helper.set_model_props(model, dict(sorted(metadata.items())))
+        program = read_program(model)
+        if self.leaf_bytes is None:
+            # Only now is it known how long a row's trace is.
+            chosen = choose_leaf_bytes(program.row_trace_bytes)
+            metadata["oracle.leaf_bytes"] = str(chosen)
+            helper.set_model_props(model, dict(sorted(metadata.items())))
+            program = replace(program, leaf_bytes=chosen)
+        _check_program(program)
+        return model.SerializeToString(deterministic=True), program
+
+
+def _check_program(program: Program) -> None:
+    """Raises ProgramError for what a tier or the court does not admit."""
+    if program.tier is Tier.EXACT and (steps := inexact_instructions(program)):
+        listed = ", ".join(f"{step.opcode.name} ({step.name})" for step in steps[:5])
+        raise ProgramError(
+            f"the exact tier has no room for {listed}", hint="compile it in the rounded tier"
+        )
+    doubles = [
+        info.name
+        for number, info in enumerate(program.tensors)
+        if info.element is ElementType.FLOAT64 and number not in program.inputs
+    ] + [info.name for info in program.constants if info.element is ElementType.FLOAT64]
+    if doubles:
+        raise ProgramError(
+            f"float64 tensors cannot be judged: {', '.join(doubles[:5])}",
+            hint="export the model in float32",
+        )
+
+
+def _check_outputs(program: Program, schema: ModelSchema) -> None:
+    """Raises ProgramError where the program has not the interface that the source declares."""
+    for number, spec in zip(program.outputs, schema.outputs, strict=True):
+        info = program.tensors[number]
+        if info.element is not spec.element or info.shape != spec.shape_for(1):
+            raise ProgramError(
+                f"the output {info.name!r} is {info.element.value} {list(info.shape)}, "
+                f"but the model declares {spec.element.value} {list(spec.shape)}",
+                hint="declare the output as it is, with a symbolic leading axis for the batch",
+            )

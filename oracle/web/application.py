@@ -1,0 +1,256 @@
+"""The routes, and what they may cost: sizes and numbers of requests at once are bounded.
+
+    GET /healthz
+    GET /traces/{root}                  program root, rows, tensors, leaf bytes, bytes
+    GET /traces/{root}/data             the tensors one after the other; Range is understood
+    GET /traces/{root}/leaves           ?row=&tensor=&first=&count= with their proof
+    GET /programs/{root}                the program file
+    GET /receipts/{id}                  the signed receipt of a request
+
+Responsible for what is said on the wire. Knows the ports, and nothing of what is behind them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from oracle.court.opening import Opening, trace_place
+from oracle.ports import ProgramSource, PublishedTrace, ReceiptSource, TraceOpener, TraceSource
+from oracle.web import parameters
+from oracle.web.problems import Problem, busy, explain
+
+_DATA = "application/octet-stream"
+_FOREVER = "public, max-age=31536000, immutable"
+"""What is named by its hash never changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where the content comes from. Without receipts there are none."""
+
+    traces: TraceSource
+    opener: TraceOpener
+    programs: ProgramSource
+    receipts: ReceiptSource | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WebLimits:
+    """What is served at once.
+
+    Attributes:
+        piece_bytes: read from the disk at a time, for each download.
+        downloads: of trace data at once.
+        programs: of program files at once; each is in memory meanwhile.
+        openings: leaves with proofs at once.
+        waiting: others that may wait for their turn; more are asked to come again.
+        leaves_bytes: leaves in one response.
+        stall_seconds: a reader that takes no byte for so long is cut off.
+    """
+
+    piece_bytes: int = 1 << 18
+    downloads: int = 32
+    programs: int = 4
+    openings: int = 4
+    waiting: int = 64
+    leaves_bytes: int = 1 << 20
+    stall_seconds: float = 30.0
+
+
+def application(sources: Sources, limits: WebLimits | None = None) -> web.Application:
+    """The routes over these sources."""
+    pages = _Pages(sources, limits or WebLimits())
+    built = web.Application(middlewares=[explain], client_max_size=1 << 16)
+    built.add_routes(
+        [
+            web.get("/healthz", pages.health),
+            web.get("/traces/{root}", pages.trace),
+            web.get("/traces/{root}/data", pages.data),
+            web.get("/traces/{root}/leaves", pages.leaves),
+            web.get("/programs/{root}", pages.program),
+            web.get("/receipts/{id}", pages.receipt),
+        ]
+    )
+    return built
+
+
+class _Gate:
+    """Lets so many in, makes some wait, and turns the rest away."""
+
+    def __init__(self, inside: int, waiting: int) -> None:
+        self._free = asyncio.Semaphore(inside)
+        self._most = waiting
+        self._waiting = 0
+
+    @asynccontextmanager
+    async def entered(self) -> AsyncIterator[None]:
+        if self._free.locked() and self._waiting >= self._most:
+            raise busy()
+        self._waiting += 1
+        try:
+            await self._free.acquire()
+        finally:
+            self._waiting -= 1
+        try:
+            yield
+        finally:
+            self._free.release()
+
+
+class _Pages:
+    def __init__(self, sources: Sources, limits: WebLimits) -> None:
+        self._sources = sources
+        self._limits = limits
+        self._downloads = _Gate(limits.downloads, limits.waiting)
+        self._programs = _Gate(limits.programs, limits.waiting)
+        self._openings = _Gate(limits.openings, limits.waiting)
+
+    async def health(self, _request: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def trace(self, request: web.Request) -> web.Response:
+        parameters.numbers(request)
+        async with self._openings.entered():
+            found = await self._find(request)
+            program = await self._sources.programs.program(found.program_root)
+        return web.json_response(
+            {
+                "root": _hex(found.root),
+                "programRoot": _hex(found.program_root),
+                "rows": found.rows,
+                "leafBytes": program.leaf_bytes,
+                "rowLeaves": program.row_leaf_count,
+                "bytes": found.byte_count,
+                "tensors": [
+                    {
+                        "name": info.name,
+                        "element": info.element.value,
+                        "elements": info.size,
+                        "bytes": info.byte_count,
+                        "firstLeaf": first,
+                    }
+                    for info, first in zip(program.tensors, program.first_leaves, strict=True)
+                ],
+            }
+        )
+
+    async def data(self, request: web.Request) -> web.StreamResponse:
+        async with self._downloads.entered():
+            found = await self._find(request)
+            size = found.byte_count
+            wanted = parameters.byte_range(request, size)
+            start, stop = wanted or (0, size)
+            headers = {
+                "Accept-Ranges": "bytes",
+                "Content-Length": str(stop - start),
+                "Content-Type": _DATA,
+                "Cache-Control": _FOREVER,
+                "ETag": f'"{found.root.hex()}"',
+            }
+            if wanted is not None:
+                headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
+            response = web.StreamResponse(status=206 if wanted else 200, headers=headers)
+            if request.method == "HEAD":
+                await response.prepare(request)
+                return response
+            # The first piece before the head: what cannot be read is refused in words.
+            piece = await self._piece(found.root, start, stop)
+            await response.prepare(request)
+            while piece:
+                await self._send(response, piece)
+                start += len(piece)
+                piece = await self._piece(found.root, start, stop)
+            if start < stop:
+                raise ConnectionAbortedError("the trace ended early")
+            await response.write_eof()
+            return response
+
+    async def leaves(self, request: web.Request) -> web.Response:
+        row, tensor, first, count = parameters.numbers(request, "row", "tensor", "first", "count")
+        async with self._openings.entered():
+            found = await self._find(request)
+            program = await self._sources.programs.program(found.program_root)
+            if not row < found.rows:
+                raise Problem(400, f"row: the trace has {found.rows} rows", parameter="row")
+            if not tensor < len(program.tensors):
+                raise Problem(
+                    400,
+                    f"tensor: the program has {len(program.tensors)} tensors",
+                    parameter="tensor",
+                )
+            has = trace_place(program, found.rows, row, tensor).leaf_count
+            if not first < has:
+                raise Problem(400, f"first: the tensor has {has} leaves", parameter="first")
+            most = min(has - first, max(1, self._limits.leaves_bytes // program.leaf_bytes))
+            if not 0 < count <= most:
+                raise Problem(400, f"count is not 1 to {most} here", parameter="count")
+            opening = await self._sources.opener.open_leaves(
+                found.root, row=row, tensor=tensor, first=first, count=count
+            )
+        return _immutable(_opening(opening) | {"rows": found.rows, "root": _hex(found.root)})
+
+    async def program(self, request: web.Request) -> web.StreamResponse:
+        root = parameters.digest(request, "root")
+        async with self._programs.entered():
+            body = memoryview(await self._sources.programs.file(root))
+            headers = {
+                "Content-Length": str(len(body)),
+                "Content-Type": _DATA,
+                "Cache-Control": _FOREVER,
+            }
+            response = web.StreamResponse(headers=headers)
+            await response.prepare(request)
+            if request.method != "HEAD":
+                for start in range(0, len(body), self._limits.piece_bytes):
+                    await self._send(response, body[start : start + self._limits.piece_bytes])
+                await response.write_eof()
+            return response
+
+    async def receipt(self, request: web.Request) -> web.Response:
+        request_id = parameters.digest(request, "id")
+        source = self._sources.receipts
+        found = None if source is None else await source.receipt(request_id)
+        if found is None:
+            raise Problem(404, f"there is no receipt of request {_hex(request_id)} here")
+        return web.json_response(dict(found))
+
+    async def _find(self, request: web.Request) -> PublishedTrace:
+        root = parameters.digest(request, "root")
+        found = await self._sources.traces.find(root)
+        if found is None:
+            raise Problem(404, f"trace {_hex(root)} is not kept here, or not any more")
+        return found
+
+    async def _piece(self, root: bytes, start: int, stop: int) -> bytes:
+        length = min(self._limits.piece_bytes, stop - start)
+        return await self._sources.traces.read(root, start, length) if length else b""
+
+    async def _send(self, response: web.StreamResponse, piece: bytes | memoryview) -> None:
+        try:
+            await asyncio.wait_for(response.write(piece), self._limits.stall_seconds)
+        except TimeoutError:
+            raise ConnectionAbortedError("the reader stalled") from None
+
+
+def _opening(opening: Opening) -> dict[str, object]:
+    return {
+        "row": opening.row,
+        "tensor": opening.tensor,
+        "first": opening.first,
+        "count": opening.count,
+        "data": _hex(opening.data),
+        "proof": [_hex(digest) for digest in opening.path],
+    }
+
+
+def _immutable(body: dict[str, object]) -> web.Response:
+    return web.json_response(body, headers={"Cache-Control": _FOREVER})
+
+
+def _hex(data: bytes) -> str:
+    return "0x" + data.hex()

@@ -1,0 +1,54 @@
+"""A real node's answers, verified from the outside as soon as they are on the chain."""
+
+from __future__ import annotations
+
+import pytest
+
+from oracle.bootstrap.verify import Options, save_receipt, verify_answer
+from oracle.client.answer import InferenceAnswer
+from oracle.core.saved_receipt import SavedReceipt
+from oracle.errors import NoAnswer
+from oracle.verify.report import Name, Verdict
+from tests.support.world import DIGITS, World, digit
+from tests.verify.support import said
+
+
+async def test_a_nodes_answers_are_verified_alone_and_in_a_batch(world: World) -> None:
+    alone = await world.ask()
+    async with world.node():
+        await world.until_settled(alone.id)
+    batch = [await world.ask(digit(index)) for index in range(3)]
+    async with world.node():
+        await world.until_settled(*(made.id for made in batch))
+    for made in (alone, batch[1]):
+        report = await verify_answer(world.settings, made.id, Options())
+        assert report.verdict is Verdict.VERIFIED, report.text()
+        assert "settled: 1 OPG to" in said(report, Name.SETTLEMENT)
+    assert "one of a batch of 3" in said(report, Name.RECEIPT)
+    saved = await save_receipt(world.settings, batch[1].id)
+    again = SavedReceipt.from_json(saved.to_json())
+    report = await verify_answer(world.settings, again, Options())
+    assert report.verdict is Verdict.VERIFIED
+    offline = await verify_answer(world.settings, again, Options(offline=True))
+    assert offline.verdict is Verdict.NOT_CHECKED
+
+
+async def test_an_answer_shows_what_it_decides(world: World) -> None:
+    made = await world.ask()
+    async with world.node():
+        answer: InferenceAnswer = await world.client.wait(made.id, until="answered")
+        await world.until_settled(made.id)
+    model = await world.client.model(DIGITS)
+    assert answer.epsilon == model.terms.epsilon
+    (decision,) = answer.decisions()["probabilities"]
+    assert decision.label == answer.outputs["label"][0]
+    assert "label" not in answer.decisions()
+
+
+async def test_without_an_answer_there_is_no_receipt_to_save(world: World) -> None:
+    made = await world.ask()
+    with pytest.raises(NoAnswer):
+        await save_receipt(world.settings, made.id)
+    report = await verify_answer(world.settings, made.id, Options())
+    assert report.verdict is Verdict.NOT_CHECKED
+    assert report.step(Name.SETTLEMENT).kind.name == "PASSED"

@@ -1,0 +1,81 @@
+"""What joins a node to its traces: settings, the sweep, programs from the library."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from oracle.bootstrap.serving import open_serving
+from oracle.errors import NotFound, StorageError
+from oracle.inference.model_library import ModelLibrary
+from oracle.inference.published_programs import PublishedPrograms
+from oracle.ports import CommittedTrace, TraceToKeep
+from oracle.program.compile import compile_model
+from oracle.program.encoding import program_root
+from oracle.program.leaf_size import choose_leaf_bytes
+from oracle.service.retain import Retain
+from oracle.settings import Settings
+from tests.web.serving import COMMITMENT, PROGRAM, REQUEST, ROOT, TRACE, StoppedClock
+
+MODEL = Path(__file__).parents[2] / "models" / "wine-forest.onnx"
+
+
+class Traces:
+    """A store that is in trouble."""
+
+    trouble: str | None = None
+
+    def __init__(self) -> None:
+        self.swept: list[float] = []
+
+    async def sweep(self, now: float) -> int:
+        self.swept.append(now)
+        return 3
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(name)
+
+
+async def test_a_sweep_passes_the_time_and_says_what_is_wrong() -> None:
+    traces = Traces()
+    retain = Retain(traces, StoppedClock())
+    assert not await retain.cycle(), "there is nothing to do at once again"
+    traces.trouble = "no room"
+    with pytest.raises(StorageError, match="no room"):
+        await retain.cycle()
+    assert traces.swept == [1000.0, 1000.0]
+
+
+async def test_programs_come_from_the_library(tmp_path: Path) -> None:
+    library = ModelLibrary(tmp_path)
+    programs = PublishedPrograms(library, remembered=1)
+    for call in (programs.program, programs.file):
+        with pytest.raises(NotFound, match="is not stored here"):
+            await call(bytes(32))
+    compiled = compile_model(MODEL.read_bytes())
+    root = library.add_program(compiled.file)
+    assert await programs.file(root) == compiled.file
+    loaded = await programs.program(root)
+    assert program_root(loaded) == root
+    assert await programs.program(root) is loaded
+    assert choose_leaf_bytes(loaded.row_trace_bytes) == 256
+
+
+async def test_a_node_serves_what_it_keeps_and_lets_go_of_the_port(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    library = ModelLibrary(settings.model_store)
+    for _ in range(2):
+        async with open_serving(settings, library, StoppedClock()) as serving:
+            assert serving.address is not None
+            assert serving.address.startswith("http://127.0.0.1:")
+            committed = CommittedTrace(COMMITMENT.trace_root, ROOT, TRACE)
+            await serving.traces.save([TraceToKeep(REQUEST, committed)])
+            async with aiohttp.ClientSession(serving.address) as session:
+                url = f"/traces/0x{COMMITMENT.trace_root.hex()}"
+                async with session.get(url + "/data") as response:
+                    assert len(await response.read()) == 3 * PROGRAM.row_trace_bytes
+                async with session.get(url) as response:
+                    assert response.status == 404, "its program is not here"
