@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from oracle.court.check_structure import check_structure, grouped_rows, stacked
 from oracle.court.judge import judge_element
-from oracle.court.operands import Array, bind
+from oracle.court.operands import Array
 from oracle.court.screen import screen
 from oracle.court.screen_matrix import Memory
+from oracle.court.screen_nest import bind
 from oracle.court.verdict import Outcome, Verdict
 from oracle.program.instruction import Instruction, Program, Space, Trace
 from oracle.program.opcode import Opcode

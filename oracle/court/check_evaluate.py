@@ -13,9 +13,10 @@ from typing import Final
 import numpy as np
 
 from oracle.court.check_structure import checked_tensor, grouped_rows
-from oracle.court.operands import Array, bind
+from oracle.court.operands import Array
 from oracle.court.screen import values
 from oracle.court.screen_matrix import Memory
+from oracle.court.screen_nest import bind
 from oracle.errors import TensorError
 from oracle.program.instruction import Program, Trace
 

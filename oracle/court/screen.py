@@ -12,11 +12,12 @@ from typing import Final
 
 import numpy as np
 
-from oracle.court.operands import Array, Nest
+from oracle.court.operands import Array
 from oracle.court.screen_elementary import ELEMENTARY, elementary_values, screen_elementary
 from oracle.court.screen_elementwise import ELEMENTWISE, element_values
 from oracle.court.screen_linear import linear_values, parts, screen_linear
 from oracle.court.screen_matrix import Memory
+from oracle.court.screen_nest import Nest
 from oracle.court.screen_quantised import dequantised, integer_dot, rescaled
 from oracle.court.screen_result import Expected, Screening
 from oracle.court.screen_selection import (

@@ -12,7 +12,8 @@ from typing import Final
 import numpy as np
 
 from oracle.core.schema import ElementType
-from oracle.court.operands import Array, Nest
+from oracle.court.operands import Array
+from oracle.court.screen_nest import Nest
 from oracle.court.screen_result import Screening
 from oracle.program.opcode import Opcode
 

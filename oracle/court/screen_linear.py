@@ -15,8 +15,9 @@ import numpy as np
 
 from oracle.core.schema import ElementType
 from oracle.core.types import Tier
-from oracle.court.operands import Array, Nest, boxes
+from oracle.court.operands import Array
 from oracle.court.screen_matrix import ROW_BLOCK, Block, Factor, Memory, blocks, group
+from oracle.court.screen_nest import Nest, boxes
 from oracle.court.screen_result import Expected, Screening
 from oracle.program.opcode import Opcode
 

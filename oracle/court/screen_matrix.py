@@ -14,7 +14,8 @@ from typing import Final
 
 import numpy as np
 
-from oracle.court.operands import Array, Lengths, Nest, Operand, boxes, held
+from oracle.court.operands import Array, Lengths, Operand, held
+from oracle.court.screen_nest import Nest, boxes
 
 ROW_BLOCK: Final = 1 << 21
 """Elements of a block of a's patches, and of a block of the product."""

@@ -11,8 +11,9 @@ from typing import Final
 
 import numpy as np
 
-from oracle.court.operands import Array, Nest
+from oracle.court.operands import Array
 from oracle.court.screen_matrix import Factor, Memory, blocks, group
+from oracle.court.screen_nest import Nest
 from oracle.court.screen_result import NO, YES, Expected, Screening, infinite_or_nan
 from oracle.program.opcode import Opcode
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from oracle.court.operands import Array, Nest
+from oracle.court.operands import Array
+from oracle.court.screen_nest import Nest
 from oracle.court.screen_result import NO, YES, Expected, nan
 from oracle.program.opcode import Opcode
 

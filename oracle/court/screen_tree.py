@@ -10,7 +10,8 @@ from typing import Final
 
 import numpy as np
 
-from oracle.court.operands import Array, Nest
+from oracle.court.operands import Array
+from oracle.court.screen_nest import Nest
 from oracle.court.screen_result import Expected
 
 MODE: Final = 0

@@ -30,8 +30,8 @@ class Verdict:
     """The outcome for one element, with the numbers that led to it.
 
     `claimed` is the committed value as text; `exact` the value that the operands give (None where
-    it is undefined, infinite or not a number); `bound` the largest |claimed - exact| that is within
-    (0 for exact operations); `reason` one line for people.
+    it is undefined, infinite or not a number; of a sum, what its window holds); `bound` the largest
+    |claimed - exact| that is within (0 for exact operations); `reason` one line for people.
     """
 
     outcome: Outcome

@@ -14,7 +14,7 @@ from oracle.core.model import error_bar
 from oracle.core.request import data_hash
 from oracle.core.saved_receipt import RegisteredModel
 from oracle.core.types import ZERO_BYTES32, Tier
-from oracle.errors import ModelFileError, OracleError
+from oracle.errors import ModelFileError, OracleError, ProgramError
 from oracle.program.compile import compile_model, load_program
 from oracle.program.encoding import program_root
 from oracle.program.instruction import Program
@@ -156,8 +156,13 @@ def _opened(data: bytes, tier: Tier) -> tuple[FoundModel, bytes]:
     """A file and its root. Raises ProgramError where it should be a program and is none."""
     if tier is Tier.UNPROVEN:
         return FoundModel(data, None), data_hash(data)
-    program = load_program(data)
-    return FoundModel(data, program), program_root(program)
+    try:
+        program = load_program(data)
+        return FoundModel(data, program), program_root(program)
+    except OracleError:
+        raise
+    except Exception as error:  # a stranger's bytes may be malformed in ways nobody thought of
+        raise ProgramError(f"the file is not a program: {type(error).__name__}") from error
 
 
 def _interface(model: RegisteredModel, program: Program) -> Iterator[Finding]:

@@ -144,7 +144,14 @@ def _compared(
     ):
         yield passed("run again on this machine: every output is the same, to the bit")
         return
-    if model.terms.tier is Tier.UNPROVEN:
+    hollow = [
+        spec.name
+        for spec in model.schema.outputs
+        if spec.element.is_float and not np.isfinite(answer[spec.name]).all()
+    ]
+    if hollow:
+        yield wrong(f"{', '.join(hollow)}: NaN or infinity, where this machine has numbers")
+    elif model.terms.tier is Tier.UNPROVEN:
         yield from _close(model, answer, mine)
     else:
         yield from _within(model, answer, mine, judged)

@@ -95,18 +95,17 @@ KINDS = ("random", "constant", "cancelling", "subnormal", "wide")
 def test_any_order_is_within_and_twice_the_bound_is_not(kind: str, count: int, tier: Tier) -> None:
     generator = np.random.default_rng([count, int(tier), KINDS.index(kind)])
     dtype = np.float64 if tier is Tier.ROUNDED else np.float32
-    for _ in range(1):
-        a, b = operands(kind, count, generator)
-        pairs = zip(a.tolist(), b.tolist(), strict=True)
-        terms = [Fraction(x) * Fraction(y) for x, y in pairs]
-        exact, largest = sum(terms, Fraction()), max(map(abs, terms))
-        for claimed in honest_sums(a, b, dtype):
-            found = verdict(Opcode.DOT, claimed, a, b, tier=tier)
-            assert found.outcome is WITHIN, found
-            assert found.exact is not None
-            assert abs(found.exact - exact) <= largest * count * Fraction(1, 2**140)
-            for moved in beyond(claimed, found):
-                assert outcome(Opcode.DOT, moved, a, b, tier=tier) is VIOLATED
+    a, b = operands(kind, count, generator)
+    pairs = zip(a.tolist(), b.tolist(), strict=True)
+    terms = [Fraction(x) * Fraction(y) for x, y in pairs]
+    exact, largest = sum(terms, Fraction()), max(map(abs, terms))
+    for claimed in honest_sums(a, b, dtype):
+        found = verdict(Opcode.DOT, claimed, a, b, tier=tier)
+        assert found.outcome is WITHIN, found
+        assert found.exact is not None
+        assert abs(found.exact - exact) <= largest * count * Fraction(1, 2**140)
+        for moved in beyond(claimed, found):
+            assert outcome(Opcode.DOT, moved, a, b, tier=tier) is VIOLATED
 
 
 @settings(max_examples=100, deadline=None)

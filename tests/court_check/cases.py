@@ -8,29 +8,25 @@ import numpy as np
 
 from oracle.core.types import Tier
 from oracle.program.opcode import Opcode
+from tests.court_check.cases_tables import dequantize, integer_dot, quantize, tree
 from tests.court_check.programs import (
-    Array,
+    ROWS,
     Builder,
     const,
     floats,
     guard,
     integers,
+    rows_of,
     trace,
 )
 
 Make = Callable[[np.random.Generator, str, Tier], Builder]
-ROWS = 3
-
-
-def _data(rng: np.random.Generator, shape: tuple[int, ...], kind: str) -> list[Array]:
-    size = int(np.prod(shape))
-    return [floats(rng, size, kind).reshape(shape) for _ in range(ROWS)]
 
 
 def matmul(rng: np.random.Generator, kind: str, tier: Tier) -> Builder:
     """[4, 19] x constant [5, 19] transposed, with a bias per column."""
     made = Builder(tier)
-    a = made.input(*_data(rng, (4, 19), kind))
+    a = made.input(*rows_of(rng, (4, 19), kind))
     b = made.constant(floats(rng, 95, kind).reshape(5, 19))
     c = made.constant(floats(rng, 5, kind))
     made.step(
@@ -45,8 +41,8 @@ def matmul(rng: np.random.Generator, kind: str, tier: Tier) -> Builder:
 def batched(rng: np.random.Generator, kind: str, tier: Tier) -> Builder:
     """Both operands from the trace: [2, 3, 7] x [2, 7, 4]."""
     made = Builder(tier)
-    a = made.input(*_data(rng, (2, 3, 7), kind))
-    b = made.input(*_data(rng, (2, 7, 4), kind))
+    a = made.input(*rows_of(rng, (2, 3, 7), kind))
+    b = made.input(*rows_of(rng, (2, 7, 4), kind))
     made.step(Opcode.DOT, (2, 3, 4), (7,), [trace(a, (21, 7, 0, 1)), trace(b, (28, 0, 1, 4))])
     return made
 
@@ -54,7 +50,7 @@ def batched(rng: np.random.Generator, kind: str, tier: Tier) -> Builder:
 def convolution(rng: np.random.Generator, kind: str, tier: Tier) -> Builder:
     """Two groups of two channels, 3x3, stride 2, padding 1, over 5x6, channels last."""
     made = Builder(tier)
-    a = made.input(*_data(rng, (5, 6, 4), kind))
+    a = made.input(*rows_of(rng, (5, 6, 4), kind))
     w = made.constant(floats(rng, 2 * 3 * 18, kind).reshape(2, 3, 3, 3, 2))
     # domain (y, x, group, filter), reduction (ky, kx, channel)
     guards = (
@@ -69,7 +65,7 @@ def convolution(rng: np.random.Generator, kind: str, tier: Tier) -> Builder:
 
 def total(rng: np.random.Generator, kind: str, tier: Tier) -> Builder:
     made = Builder(tier)
-    a = made.input(*_data(rng, (6, 2, 5), kind))
+    a = made.input(*rows_of(rng, (6, 2, 5), kind))
     made.step(Opcode.SUM, (2, 6), (5,), [trace(a, (5, 10, 1))])
     made.step(Opcode.SUM, (6,), (2,), [trace(a, (10, 1))])
     return made
@@ -78,7 +74,7 @@ def total(rng: np.random.Generator, kind: str, tier: Tier) -> Builder:
 def mean(rng: np.random.Generator, kind: str, tier: Tier) -> Builder:
     """A padded average pool that counts its taps, and one that divides by all."""
     made = Builder(tier)
-    a = made.input(*_data(rng, (7,), kind))
+    a = made.input(*rows_of(rng, (7,), kind))
     access = trace(a, (2, 1), -1, (guard((2, 1), 7, -1),))
     for divisor in (0, 3):
         made.step(Opcode.MEAN, (5,), (3,), [access], attributes=(divisor,))
@@ -96,8 +92,8 @@ def integer_total(rng: np.random.Generator, kind: str, tier: Tier) -> Builder:
 def binary(opcode: Opcode) -> Make:
     def make(rng: np.random.Generator, kind: str, tier: Tier) -> Builder:
         made = Builder(tier)
-        a = made.input(*_data(rng, (6, 8), kind))
-        b = made.input(*_data(rng, (8,), kind))
+        a = made.input(*rows_of(rng, (6, 8), kind))
+        b = made.input(*rows_of(rng, (8,), kind))
         compared = opcode in (Opcode.LESS, Opcode.LESS_EQUAL, Opcode.EQUAL)
         dtype = np.bool_ if compared else np.float32
         made.step(opcode, (6, 8), (), [trace(a, (8, 1)), trace(b, (0, 1))], dtype)
@@ -120,7 +116,7 @@ def binary(opcode: Opcode) -> Make:
 def unary(opcode: Opcode) -> Make:
     def make(rng: np.random.Generator, kind: str, tier: Tier) -> Builder:
         made = Builder(tier)
-        a = made.input(*_data(rng, (6, 8), kind))
+        a = made.input(*rows_of(rng, (6, 8), kind))
         made.step(opcode, (6, 8), (), [trace(a, (8, 1))])
         if opcode in (Opcode.NEG, Opcode.ABS, Opcode.SIGN):
             for dtype in (np.int8, np.int64, np.uint8):
@@ -144,17 +140,17 @@ def logic(rng: np.random.Generator, kind: str, tier: Tier) -> Builder:
 def where(rng: np.random.Generator, kind: str, tier: Tier) -> Builder:
     made = Builder(tier)
     a = made.input(*(rng.random(12) < 0.5 for _ in range(ROWS)))
-    b, c = (made.input(*_data(rng, (12,), kind)) for _ in range(2))
+    b, c = (made.input(*rows_of(rng, (12,), kind)) for _ in range(2))
     made.step(Opcode.WHERE, (12,), (), [trace(a, (1,)), trace(b, (1,)), trace(c, (1,))])
     return made
 
 
 def cast(rng: np.random.Generator, kind: str, tier: Tier) -> Builder:
     made = Builder(tier)
-    a = made.input(*_data(rng, (16,), kind))
+    a = made.input(*rows_of(rng, (16,), kind))
     wide = made.input(*(integers(rng, 16, np.int64) for _ in range(ROWS)))
     flag = made.input(*(rng.random(16) < 0.5 for _ in range(ROWS)))
-    double = made.input(*(row.astype(np.float64) * 1.1 for row in _data(rng, (16,), kind)))
+    double = made.input(*(row.astype(np.float64) * 1.1 for row in rows_of(rng, (16,), kind)))
     for source in (a, wide, flag, double):
         for dtype in (np.float32, np.int64, np.uint8, np.bool_, np.int32, np.uint64):
             made.step(Opcode.CAST, (16,), (), [trace(source, (1,))], dtype)
@@ -165,8 +161,8 @@ def cast(rng: np.random.Generator, kind: str, tier: Tier) -> Builder:
 def copy(rng: np.random.Generator, kind: str, tier: Tier) -> Builder:
     """A transposition, a concatenation of [2, 3] and [2, 4], and a padding with -1."""
     made = Builder(tier)
-    a = made.input(*_data(rng, (2, 3), kind))
-    b = made.input(*_data(rng, (2, 4), kind))
+    a = made.input(*rows_of(rng, (2, 3), kind))
+    b = made.input(*rows_of(rng, (2, 4), kind))
     made.step(Opcode.COPY, (3, 2), (), [trace(a, (1, 3))])
     first = trace(a, (3, 1), 0, (guard((0, 1), 3),))
     second = trace(b, (4, 1), -3, (guard((0, 1), 4, -3),))
@@ -181,7 +177,7 @@ def copy(rng: np.random.Generator, kind: str, tier: Tier) -> Builder:
 
 def extreme(rng: np.random.Generator, kind: str, tier: Tier) -> Builder:
     made = Builder(tier)
-    a = made.input(*_data(rng, (7, 3), kind))
+    a = made.input(*rows_of(rng, (7, 3), kind))
     c = made.input(*(integers(rng, 21, np.int8) for _ in range(ROWS)))
     pool = ((3, 6, 0), (guard((1, 2, 0), 7, -2),))
     for source, dtype in ((a, np.float32), (c, np.int8)):
@@ -198,7 +194,7 @@ def extreme(rng: np.random.Generator, kind: str, tier: Tier) -> Builder:
 
 def top(rng: np.random.Generator, kind: str, tier: Tier) -> Builder:
     made = Builder(tier)
-    a = made.input(*_data(rng, (3, 9), kind))
+    a = made.input(*rows_of(rng, (3, 9), kind))
     c = made.input(*(integers(rng, 27, np.int64) for _ in range(ROWS)))
     for source, dtype in ((a, np.float32), (c, np.int64)):
         for largest in (0, 1):
@@ -212,7 +208,7 @@ def gather(rng: np.random.Generator, kind: str, tier: Tier) -> Builder:
     """Rows of a constant table, chosen by the trace; some indices are outside of it."""
     made = Builder(tier)
     table = made.constant(floats(rng, 40, kind).reshape(10, 4))
-    values = made.input(*_data(rng, (6,), kind))
+    values = made.input(*rows_of(rng, (6,), kind))
     chosen = made.input(*(rng.integers(-11, 11, 5) for _ in range(ROWS)))
     made.step(
         Opcode.GATHER, (5, 4), (), [const(table, (0, 1)), trace(chosen, (1, 0))], attributes=(4, 10)
@@ -220,105 +216,6 @@ def gather(rng: np.random.Generator, kind: str, tier: Tier) -> Builder:
     made.step(
         Opcode.GATHER, (5,), (), [trace(values, (0,)), trace(chosen, (1,))], attributes=(1, 6)
     )
-    return made
-
-
-def forest(rng: np.random.Generator, trees: int, depth: int, features: int) -> tuple[Array, Array]:
-    """A node table of complete trees and their roots."""
-    count = 2 ** (depth + 1) - 1
-    table = np.zeros((trees * count, 8), dtype=np.int32)
-    for tree in range(trees):
-        base = tree * count
-        for node in range(count):
-            word = table[base + node]
-            if node >= count // 2:
-                word[1] = tree * (count // 2 + 1) + node - count // 2
-                continue
-            threshold = np.float32(rng.choice([rng.standard_normal(), 0.5, 0.0, -1.0]))
-            word[0] = rng.integers(1, 7)
-            word[1] = rng.integers(0, features)
-            word[2] = threshold.view(np.int32)
-            word[3], word[4] = base + 2 * node + 1, base + 2 * node + 2
-            word[5] = rng.integers(0, 2)
-    return table, (np.arange(trees) * count).astype(np.int32)
-
-
-def tree(rng: np.random.Generator, kind: str, tier: Tier) -> Builder:
-    made = Builder(tier)
-    x = made.input(*_data(rng, (2, 6), kind))
-    nodes, roots = forest(rng, 5, 3, 6)
-    broken = nodes.copy()
-    broken[1:6:2, 3] = rng.integers(-2, 80, 3)
-    leaves = made.constant(floats(rng, 40 * 3, "normal"))
-    root = made.constant(roots)
-    for words in (nodes, broken):
-        table = made.constant(words)
-        operands = [
-            trace(x, (0, 0), 6),
-            const(table, (0, 0)),
-            const(leaves, (0, 0)),
-            const(root, (1, 0)),
-        ]
-        made.step(Opcode.TREE, (5, 3), (), operands, attributes=(1, 3))
-    return made
-
-
-def quantize(rng: np.random.Generator, kind: str, tier: Tier) -> Builder:
-    made = Builder(tier)
-    a = made.input(*_data(rng, (6, 8), kind))
-    scale = made.constant(np.array([0.5, 0.1, 1e-3, 2.0, 1e-38, 0.25, -1.0, 3.0], np.float32))
-    for dtype in (np.int8, np.uint8, np.int16, np.uint16):
-        zero = made.constant(integers(rng, 8, dtype))
-        made.step(
-            Opcode.QUANTIZE,
-            (6, 8),
-            (),
-            [trace(a, (8, 1)), const(scale, (0, 1)), const(zero, (0, 1))],
-            dtype,
-        )
-    return made
-
-
-def dequantize(rng: np.random.Generator, kind: str, tier: Tier) -> Builder:
-    made = Builder(tier)
-    scale = made.constant(np.abs(floats(rng, 8, kind)))
-    for dtype in (np.int8, np.uint8, np.int32, np.uint16):
-        a = made.input(*(integers(rng, 48, dtype) for _ in range(ROWS)))
-        zero = made.constant(integers(rng, 8, dtype))
-        made.step(
-            Opcode.DEQUANTIZE,
-            (6, 8),
-            (),
-            [trace(a, (8, 1)), const(scale, (0, 1)), const(zero, (0, 1))],
-        )
-    return made
-
-
-def integer_dot(rng: np.random.Generator, kind: str, tier: Tier) -> Builder:
-    """uint8 [4, 9] x int8 [5, 9], a zero point per column and padding; then requantised."""
-    made = Builder(tier)
-    a = made.input(*(integers(rng, 36, np.uint8) for _ in range(ROWS)))
-    b = made.constant(integers(rng, 45, np.int8))
-    zero_a = made.constant(np.array([128], np.uint8))
-    zero_b = made.constant(integers(rng, 5, np.int8))
-    bias = made.constant(integers(rng, 5, np.int32))
-    small = made.constant(rng.integers(-500, 500, 5).astype(np.int32))
-    scales = made.constant(np.array([0.02, 0.5, 1.0, 3.0, 0.1, 1e-38, 0.25], np.float32))
-    zero_y = made.constant(np.array([7], np.int8))
-    padded = trace(a, (9, 0, 1), 0, (guard((0, 0, 1), 9, 0), guard((1, 0, 1), 10, 0)))
-    once = (0, 0, 0)
-    for access in (trace(a, (9, 0, 1)), padded):
-        pair = [access, const(b, (0, 9, 1)), const(zero_a, once), const(zero_b, (0, 1, 0))]
-        made.step(Opcode.INTEGER_DOT, (4, 5), (9,), pair, np.int32)
-        scale = [const(scales, once, 0), const(scales, (0, 1, 0)), const(scales, once, 3)]
-        rest = [*scale, const(zero_y, once)]
-        made.step(Opcode.QUANTIZED_DOT, (4, 5), (9,), [*pair, *rest], np.int8)
-        for added in (bias, small):
-            extra = const(added, (0, 1, 0))
-            made.step(Opcode.QUANTIZED_DOT, (4, 5), (9,), [*pair, *rest, extra], np.int8)
-        ties = [const(scales, once, 2), const(scales, once, 1), const(scales, once, 2)]
-        tied = [*pair, *ties, const(zero_y, once), const(small, (0, 1, 0))]
-        made.step(Opcode.QUANTIZED_DOT, (4, 5), (9,), tied, np.int8)
     return made
 
 

@@ -23,6 +23,8 @@ from oracle.program.opcode import Opcode
 
 Array = NDArray[Any]
 
+ROWS = 3
+
 
 def row_major(lengths: Sequence[int]) -> tuple[int, ...]:
     """Coefficients of a tensor read in its own order."""
@@ -163,3 +165,9 @@ def integers(rng: np.random.Generator, size: int, dtype: Any) -> Array:
     small = rng.integers(0, 4, size).astype(dtype)
     which = rng.integers(0, 3, size)
     return np.choose(which, [plain, rng.choice(ends, size), small]).astype(dtype)
+
+
+def rows_of(rng: np.random.Generator, shape: tuple[int, ...], kind: str) -> list[Array]:
+    """An input of each of `ROWS` rows."""
+    size = int(np.prod(shape))
+    return [floats(rng, size, kind).reshape(shape) for _ in range(ROWS)]

@@ -22,7 +22,7 @@ from oracle.core.types import Tier
 from oracle.court.check import check_trace
 from oracle.court.check_evaluate import evaluate
 from oracle.program.opcode import Opcode
-from tests.court_check.cases import forest
+from tests.court_check.cases_tables import forest
 from tests.court_check.programs import Array, Builder, const, floats, guard, trace
 
 

@@ -71,8 +71,14 @@ def changed(honest: Trace, row: int, tensor: int, place: int, bits: int) -> Trac
     return Trace(tuple(tuple(values) for values in rows))
 
 
-def convicted(program: Program, row: tuple[Array, ...]) -> list[tuple[int, int]]:
-    """(instruction, element) of everything that the exact judge convicts in a row."""
+def convicted(program: Program, row: tuple[Array, ...], tensor: int) -> list[tuple[int, int]]:
+    """(instruction, element) of all that the exact judge convicts where a tensor has a part."""
+    concerned = [
+        (number, step)
+        for number, step in enumerate(program.instructions)
+        if step.output == tensor
+        or any(a.space is Space.TRACE and a.tensor == tensor for a in step.operands)
+    ]
     tensors = [value.view(f"<u{value.dtype.itemsize}") for value in row]
     constants = [value.view(f"<u{value.dtype.itemsize}") for value in program.constant_values]
 
@@ -81,7 +87,7 @@ def convicted(program: Program, row: tuple[Array, ...]) -> list[tuple[int, int]]
 
     return [
         (number, place)
-        for number, step in enumerate(program.instructions)
+        for number, step in concerned
         for place in range(step.size)
         if judge_element(program, step, place, read, int(tensors[step.output][place])).convicts
     ]
@@ -140,7 +146,7 @@ def test_a_flipped_bit_is_found_unless_the_judge_accepts_it(tier: Tier) -> None:
         for bit in {0, 3, 12, 20, 22, 23, 26, 30, size - 1}:
             place = int(rng.integers(program.tensors[tensor].size))
             forged = changed(honest, 0, tensor, place, 1 << bit)
-            truth = convicted(program, forged.rows[0])
+            truth = convicted(program, forged.rows[0], tensor)
             report = check_trace(program, forged, most=1 << 30)
             assert [(v.instruction, v.position) for v in report.violations] == truth
             seen += bool(truth)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from oracle.core.types import Tier
 from oracle.verify.places import NamedFile
 from oracle.verify.report import Kind, Name, Verdict
+from oracle.verify.run_step import _distance
 from tests.inference.graphs import relu
 from tests.support.scene import Scene
 from tests.verify.support import (
@@ -181,3 +184,25 @@ async def test_another_source_or_file_is_named(scene: Scene, tmp_path: Path) -> 
         file.write_bytes(data)
         report = await one.verify(files=(NamedFile(file),))
         assert words in said(report, Name.MODEL, Kind.FAILED)
+
+
+@pytest.mark.parametrize("tier", [Tier.ROUNDED, Tier.UNPROVEN])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+async def test_what_is_no_number_is_wrong(scene: Scene, tier: Tier, value: float) -> None:
+    _, _, trace = honest(digits())
+    lie = changed(trace, PROBABILITIES, 3, value)
+    one = await play(scene, tier=tier, trace=lie, result=result_of(lie))
+    report = await one.verify()
+    assert "probabilities: NaN or infinity" in said(report, Name.RUN, Kind.WRONG)
+    assert report.verdict is Verdict.WRONG_ANSWER
+
+
+def test_differences_of_every_shape_and_type_are_found() -> None:
+    for one, other, distance in (
+        (np.float32(1.5), np.float32(1.0), Fraction(1, 2)),
+        (np.asarray([[True, False]]), np.asarray([[True, True]]), 1),
+        (np.asarray([2**63], np.uint64), np.asarray([2**63 + 1], np.uint64), 1),
+        (np.asarray([-(2**63)], np.int64), np.asarray([2**63 - 1], np.int64), 2**64 - 1),
+        (np.asarray([1e300]), np.asarray([-1e300]), 2 * Fraction(1e300)),
+    ):
+        assert _distance(np.asarray(one), np.asarray(other)) == distance
