@@ -10,16 +10,18 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import Final
 
+import numpy as np
 import onnx
 from onnx import helper
 
 from oracle.core.schema import DEFAULT_MAX_BATCH, ElementType, ModelSchema
 from oracle.core.types import Tier
 from oracle.errors import ProgramError
-from oracle.program.instruction import Program
+from oracle.program.instruction import Program, Space
 from oracle.program.layout import choose_layouts
 from oracle.program.leaf_size import choose_leaf_bytes
 from oracle.program.normalise.pipeline import normalise
+from oracle.program.opcode import Opcode
 from oracle.program.reading.copies import commit_for_views
 from oracle.program.reading.reader import read_program, write_layouts
 from oracle.program.sizes import inexact_instructions, multiply_adds
@@ -126,6 +128,18 @@ def _check_program(program: Program) -> None:
         listed = ", ".join(f"{step.opcode.name} ({step.name})" for step in steps[:5])
         raise ProgramError(
             f"the exact tier has no room for {listed}", hint="compile it in the rounded tier"
+        )
+    if names := [
+        program.constants[access.tensor].name
+        for step in program.instructions
+        if step.opcode in (Opcode.DOT, Opcode.SUM, Opcode.MEAN)
+        for access in step.operands
+        if access.space is Space.CONSTANT
+        and not np.isfinite(program.constant_values[access.tensor]).all()
+    ]:
+        raise ProgramError(
+            f"weights that are NaN or infinite: {', '.join(sorted(set(names))[:5])}",
+            hint="what they touch cannot be judged; train or export the model again",
         )
     doubles = [
         info.name

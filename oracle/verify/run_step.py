@@ -95,6 +95,8 @@ async def _judged(program: Program, trace: Trace, sources: Sources) -> Finding:
         return unchecked("the trace was not to be judged")
     try:
         report = await asyncio.to_thread(sources.judge, program, trace)
+    except TensorError as error:  # its root is the signed one: the operator signed this
+        return wrong(f"the signed trace holds what no run can give: {error.message}")
     except OracleError as error:
         return unchecked(f"the trace cannot be judged: {error.message}")
     if report.first is not None:

@@ -18,24 +18,24 @@ import pytest
 from oracle.core.schema import ModelSchema, TensorSpec
 from oracle.core.tensor import decode_inputs, encode_inputs, encode_outputs
 from oracle.errors import InferenceError, ModelFileError, TensorError, UnusableOutput
-from oracle.inference.content_store import ContentStore
 from oracle.inference.engine import EngineSettings, LocalEngine
-from oracle.inference.loaded_model import LoadedModel, run_model
+from oracle.inference.loaded_model import LoadedModel
 from oracle.inference.model_file import inspect
-from oracle.program.source.model_schema import read_schema
+from oracle.inference.model_library import ModelLibrary
 from oracle.ports import Inference, InferenceEngine
+from oracle.program.source.model_schema import read_schema
 from tests.inference import graphs
 
 Build = Callable[..., LocalEngine]
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> ContentStore:
-    return ContentStore(tmp_path / "models")
+def store(tmp_path: Path) -> ModelLibrary:
+    return ModelLibrary(tmp_path / "models")
 
 
 @pytest.fixture
-async def engine(store: ContentStore) -> AsyncIterator[Build]:
+async def engine(store: ModelLibrary) -> AsyncIterator[Build]:
     built: list[LocalEngine] = []
 
     def build(**settings: Any) -> LocalEngine:
@@ -47,7 +47,7 @@ async def engine(store: ContentStore) -> AsyncIterator[Build]:
         each.close()
 
 
-def put(store: ContentStore, content: onnx.ModelProto) -> tuple[bytes, ModelSchema]:
+def put(store: ModelLibrary, content: onnx.ModelProto) -> tuple[bytes, ModelSchema]:
     return store.add(content.SerializeToString()), read_schema(content)
 
 
@@ -55,7 +55,7 @@ def rows(*values: float, columns: int = 3) -> dict[str, Any]:
     return {"x": np.array([[value] * columns for value in values], dtype=np.float32)}
 
 
-def count_reads(store: ContentStore, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+def count_reads(store: ModelLibrary, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     reads: list[bytes] = []
     read = store.read
 
@@ -73,7 +73,7 @@ def same(left: Inference, right: Inference) -> bool:
 
 @pytest.mark.parametrize("name", graphs.SAMPLES)
 async def test_stacked_and_single_runs_agree_to_the_bit(
-    store: ContentStore, engine: Build, name: str
+    store: ModelLibrary, engine: Build, name: str
 ) -> None:
     found = inspect(graphs.MODELS / f"{name}.onnx")
     sha256 = store.add_file(found.path)
@@ -100,7 +100,7 @@ async def test_the_engine_is_the_port(engine: Build) -> None:
     assert await port.run_each(bytes(32), read_schema(graphs.relu()), []) == []
 
 
-async def test_bytes_in_bytes_out(store: ContentStore, engine: Build) -> None:
+async def test_bytes_in_bytes_out(store: ModelLibrary, engine: Build) -> None:
     found = inspect(graphs.MODELS / "digits-mlp.onnx")
     sha256 = store.add_file(found.path)
     held_out = np.load(graphs.MODELS / "heldout" / "digits-mlp.npz")
@@ -112,7 +112,7 @@ async def test_bytes_in_bytes_out(store: ContentStore, engine: Build) -> None:
 
 @pytest.mark.parametrize("content", [graphs.centred(), graphs.poisoned()], ids=["mean", "trap"])
 async def test_strangers_do_not_influence_each_other(
-    store: ContentStore, engine: Build, content: onnx.ModelProto
+    store: ModelLibrary, engine: Build, content: onnx.ModelProto
 ) -> None:
     sha256, schema = put(store, content)
     both = await engine().run(sha256, schema, [rows(1.0, 2.0), rows(1e7)])
@@ -125,7 +125,7 @@ async def test_strangers_do_not_influence_each_other(
 
 @pytest.mark.parametrize("batching", [True, False])
 async def test_nan_is_refused_for_its_own_request_only(
-    store: ContentStore, engine: Build, batching: bool
+    store: ModelLibrary, engine: Build, batching: bool
 ) -> None:
     sha256, schema = put(store, graphs.inverse_root())
     inputs = [rows(1.0), rows(2.0, -1.0), rows(0.0)]
@@ -144,7 +144,7 @@ async def test_nan_is_refused_for_its_own_request_only(
 
 
 async def test_a_request_that_fails_spares_its_neighbours(
-    store: ContentStore, engine: Build
+    store: ModelLibrary, engine: Build
 ) -> None:
     sha256, schema = put(store, graphs.lookup())
     runner = engine()
@@ -158,7 +158,7 @@ async def test_a_request_that_fails_spares_its_neighbours(
     assert last.outputs["y"].tolist() == [[6, 7]]
 
 
-async def test_inputs_are_checked(store: ContentStore, engine: Build) -> None:
+async def test_inputs_are_checked(store: ModelLibrary, engine: Build) -> None:
     sha256, schema = put(store, graphs.relu())
     bad = [rows(np.nan), rows(1.0, columns=4), {}, {"x": np.zeros((1, 3))}, rows()]
     outcomes = await engine().run_each(sha256, schema, [*bad, rows(1.0)])
@@ -166,7 +166,7 @@ async def test_inputs_are_checked(store: ContentStore, engine: Build) -> None:
     assert isinstance(outcomes[-1], Inference)
 
 
-async def test_an_output_of_unexpected_shape_is_refused(store: ContentStore, engine: Build) -> None:
+async def test_an_output_of_unexpected_shape_is_refused(store: ModelLibrary, engine: Build) -> None:
     sha256, schema = put(store, graphs.data_dependent())
     with pytest.raises(UnusableOutput, match=r"'y' has shape \[1, 1\], not \[2, 1\]"):
         await engine().run(sha256, schema, [{"x": np.array([0, 1], dtype=np.float32)}])
@@ -182,11 +182,11 @@ def test_an_output_of_unexpected_type_is_refused() -> None:
 
     loaded = LoadedModel(read_schema(graphs.relu()), Session(), None)  # type: ignore[arg-type]
     with pytest.raises(UnusableOutput, match="'y' is float64, not float32"):
-        run_model(loaded, rows(1.0), 1)
+        loaded.run(rows(1.0), 1)
 
 
 async def test_models_are_kept_and_the_least_used_goes_first(
-    store: ContentStore, engine: Build, monkeypatch: pytest.MonkeyPatch
+    store: ModelLibrary, engine: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     models = [
         put(store, content) for content in (graphs.relu(), graphs.inverse_root(), graphs.centred())
@@ -200,7 +200,7 @@ async def test_models_are_kept_and_the_least_used_goes_first(
 
 
 async def test_a_model_asked_for_twice_at_once_is_loaded_once(
-    store: ContentStore, engine: Build, monkeypatch: pytest.MonkeyPatch
+    store: ModelLibrary, engine: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sha256, schema = put(store, graphs.relu())
     reads = count_reads(store, monkeypatch)
@@ -210,7 +210,7 @@ async def test_a_model_asked_for_twice_at_once_is_loaded_once(
 
 
 async def test_another_interface_than_the_files_is_refused(
-    store: ContentStore, engine: Build
+    store: ModelLibrary, engine: Build
 ) -> None:
     sha256, schema = put(store, graphs.relu())
     other = ModelSchema((TensorSpec("z", schema.inputs[0].element, (None, 3)),), schema.outputs)
@@ -224,7 +224,7 @@ async def test_another_interface_than_the_files_is_refused(
 
 
 async def test_another_limit_for_the_same_file_spoils_nothing(
-    store: ContentStore, engine: Build
+    store: ModelLibrary, engine: Build
 ) -> None:
     sha256, schema = put(store, graphs.relu())
     runner = engine()
@@ -237,7 +237,7 @@ async def test_a_missing_model_is_an_error(engine: Build) -> None:
         await engine().run(bytes(32), read_schema(graphs.relu()), [rows(1.0)])
 
 
-async def test_a_run_that_takes_too_long_is_stopped(store: ContentStore, engine: Build) -> None:
+async def test_a_run_that_takes_too_long_is_stopped(store: ModelLibrary, engine: Build) -> None:
     slow, schema = put(store, graphs.slow(10_000_000))
     fast = put(store, graphs.relu())
     runner = engine(timeout_seconds=0.3)
@@ -251,7 +251,7 @@ async def test_a_run_that_takes_too_long_is_stopped(store: ContentStore, engine:
     assert result.outputs["y"].tolist() == [[0, 0, 0]]
 
 
-async def test_what_finished_before_a_time_out_is_kept(store: ContentStore, engine: Build) -> None:
+async def test_what_finished_before_a_time_out_is_kept(store: ModelLibrary, engine: Build) -> None:
     content = graphs.model(
         [*graphs.slow().graph.node],
         inputs=[graphs.value("x", ["N", 256]), graphs.value("rounds", [], onnx.TensorProto.INT64)],
@@ -267,7 +267,7 @@ async def test_what_finished_before_a_time_out_is_kept(store: ContentStore, engi
     assert isinstance(never, InferenceError)
 
 
-async def test_cancelling_stops_the_run(store: ContentStore, engine: Build) -> None:
+async def test_cancelling_stops_the_run(store: ModelLibrary, engine: Build) -> None:
     slow, schema = put(store, graphs.slow(10_000_000))
     runner = engine(timeout_seconds=20)
     await runner.load(slow, schema)
@@ -281,14 +281,14 @@ async def test_cancelling_stops_the_run(store: ContentStore, engine: Build) -> N
 
 
 async def test_hanging_threads_are_reported(
-    store: ContentStore, engine: Build, monkeypatch: pytest.MonkeyPatch
+    store: ModelLibrary, engine: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = threading.Event()
     sha256, schema = put(store, graphs.relu())
     runner = engine(timeout_seconds=0.1)
     await runner.load(sha256, schema)
     with monkeypatch.context() as patched:
-        patched.setattr("oracle.inference.run_group.run_model", lambda *_, **__: held.wait(30))
+        patched.setattr(LoadedModel, "run", lambda *_, **__: held.wait(30))
         with pytest.raises(InferenceError, match="longer than"):
             await runner.run(sha256, schema, [rows(1.0)])
         with pytest.raises(InferenceError, match="every inference thread is held"):
@@ -298,7 +298,7 @@ async def test_hanging_threads_are_reported(
     assert isinstance(result, Inference)
 
 
-async def test_the_event_loop_stays_free(store: ContentStore, engine: Build) -> None:
+async def test_the_event_loop_stays_free(store: ModelLibrary, engine: Build) -> None:
     sha256, schema = put(store, graphs.slow(2_000))
     runner = engine()
     await runner.load(sha256, schema)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -10,6 +11,9 @@ import numpy as np
 import pytest
 
 from oracle.core.types import Tier
+from oracle.court.check import CheckReport
+from oracle.errors import TensorError
+from oracle.program.instruction import Program, Trace
 from oracle.verify.places import NamedFile
 from oracle.verify.report import Kind, Name, Verdict
 from oracle.verify.run_step import _distance
@@ -169,6 +173,29 @@ async def test_a_trace_that_was_not_signed_fails_and_accuses_nobody(scene: Scene
         report = await one.verify(traces=(Served(served),))
         assert words in said(report, Name.TRACE, Kind.FAILED)
         assert report.verdict is Verdict.NOT_AS_CLAIMED
+
+
+async def test_a_signed_trace_that_no_run_can_give_is_wrong(scene: Scene) -> None:
+    one = await play(scene)
+
+    def impossible(program: Program, trace: Trace) -> CheckReport:
+        raise TensorError("a bool that is neither 0 nor 1")
+
+    report = await one.verify(judge=impossible)
+    assert "holds what no run can give: a bool" in said(report, Name.RUN, Kind.WRONG)
+
+
+async def test_mutilated_programs_are_refused_in_words(scene: Scene) -> None:
+    one = await play(scene)
+    numbers = random.Random(7)
+    for _ in range(40):
+        data = bytearray(compiled().file)
+        for _ in range(3):
+            data[numbers.randrange(len(data))] = numbers.randrange(256)
+        mutilated = replace(one, file=bytes(data))
+        report = await mutilated.verify(runner=None, traces=())
+        assert report.verdict is Verdict.NOT_CHECKED
+        assert "is not at hand" in said(report, Name.MODEL, Kind.UNCHECKED)
 
 
 async def test_another_source_or_file_is_named(scene: Scene, tmp_path: Path) -> None:
