@@ -26,7 +26,7 @@ from oracle.errors import CheatFound, InputError, OracleError
 from oracle.inference.model_file import read_bounded
 from oracle.inference.provider import ProviderSetting, select_provider
 
-app = typer.Typer(help="Measure gas, latency and throughput on devnets of their own, and hashing.")
+app = typer.Typer(help="Measure gas, latency, throughput, hashing, and what accountability costs.")
 
 Measure = Callable[[Callable[[str], None]], Awaitable[dict[str, Any]]]
 

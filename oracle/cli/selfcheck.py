@@ -24,7 +24,7 @@ async def selfcheck(
     most: Annotated[int, typer.Option("--traces", min=0, help="Latest traces to judge.")] = _TRACES,
     as_json: Json = False,
 ) -> None:
-    """Judge this node's own latest traces and trial runs of its programs, as the court would."""
+    """Judge this node's latest traces and trial runs of its programs, as the court would."""
     out = output(as_json)
     await check_machine(out, most)
 

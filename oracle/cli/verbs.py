@@ -20,7 +20,7 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = {
     "model": ("model", "Models: compile, certify, register, look up."),
     "operator": ("operator", "An operator's stake and offers, under the owner's key."),
     "node": ("node", "The operator's worker."),
-    "bench": ("bench", "Measure gas, latency and throughput, each on a devnet of its own."),
+    "bench": ("bench", "Measure gas, latency, throughput, hashing, and what accountability costs."),
     "deploy": (
         "deploy",
         "Deploy registry, staking and oracle with the owner's key; write the addresses file.",
@@ -33,7 +33,7 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = {
     "court": ("court", "The court, off the chain: judge a whole trace."),
     "selfcheck": (
         "selfcheck",
-        "Judge this node's own traces and programs as the court would, before bonding with it.",
+        "Judge this node's latest traces and trial runs of its programs, as the court would.",
     ),
     "verify": (
         "verify",

@@ -73,23 +73,30 @@ def leaf_hashes(
     digests: list[bytes] = []
     if full < _FEW:
         full = 0
-    step = max(1, _FRAME_BYTES // (HEADER_BYTES + leaf_bytes))
-    head = np.frombuffer(leaf_header(tag, row, tensor, 0)[:12], np.uint8)
+    head = leaf_header(tag, row, tensor, 0)[:12]
+    step = max(1, min(full, _FRAME_BYTES // (HEADER_BYTES + leaf_bytes)))
+    if full:
+        framed = np.empty((step, HEADER_BYTES + leaf_bytes), np.uint8)
+        framed[:, :12] = np.frombuffer(head, np.uint8)
+        views = row_views(framed)
     for start in range(0, full, step):
         stop = min(full, start + step)
-        framed = np.empty((stop - start, HEADER_BYTES + leaf_bytes), np.uint8)
-        framed[:, :12] = head
         numbers = np.arange(first + start, first + stop).astype(">u4")
-        framed[:, 12:HEADER_BYTES] = numbers.view(np.uint8).reshape(-1, 4)
+        framed[: stop - start, 12:HEADER_BYTES] = numbers.view(np.uint8).reshape(-1, 4)
         piece = flat[start * leaf_bytes : stop * leaf_bytes]
-        framed[:, HEADER_BYTES:] = piece.reshape(-1, leaf_bytes)
-        digests.append(_each(framed))
-    view = flat.data
-    prefix = head.tobytes()
+        framed[: stop - start, HEADER_BYTES:] = piece.reshape(-1, leaf_bytes)
+        digests += [sha256(view).digest() for view in views[: stop - start]]
+    rest = flat.data
     for index in range(full, leaf_count(flat.size, leaf_bytes)):
-        one = view[index * leaf_bytes : (index + 1) * leaf_bytes]
-        digests.append(sha256(prefix + (first + index).to_bytes(4, "big") + one).digest())
+        one = rest[index * leaf_bytes : (index + 1) * leaf_bytes]
+        digests.append(sha256(head + (first + index).to_bytes(4, "big") + one).digest())
     return b"".join(digests)
+
+
+def row_views(framed: NDArray[np.uint8]) -> list[memoryview]:
+    """The rows of a matrix of bytes: to be hashed in place, again and again."""
+    width, whole = framed.shape[1], framed.reshape(-1).data
+    return [whole[at : at + width] for at in range(0, len(whole), width)]
 
 
 def build(leaves: bytes) -> Levels:
@@ -175,29 +182,13 @@ def _check_range(length: int, first: int, count: int) -> None:
 def _parents(level: bytes) -> bytes:
     if len(level) // DIGEST_BYTES % 2:
         level += _ZERO
-    pairs = np.frombuffer(level, np.uint8).reshape(-1, 2 * DIGEST_BYTES)
-    if len(pairs) < _FEW:
-        return b"".join(sha256(_NODE + pair.tobytes()).digest() for pair in pairs)
-    digests: list[bytes] = []
-    step = _FRAME_BYTES // (4 + 2 * DIGEST_BYTES)
-    for start in range(0, len(pairs), step):
-        piece = pairs[start : start + step]
-        framed = np.empty((len(piece), 4 + 2 * DIGEST_BYTES), np.uint8)
-        framed[:, :4] = np.frombuffer(_NODE, np.uint8)
-        framed[:, 4:] = piece
-        digests.append(_each(framed))
+    digests = []
+    begun = sha256(_NODE).copy  # cheaper than a new hash: the library looks none up
+    for at in range(0, len(level), 2 * DIGEST_BYTES):
+        node = begun()
+        node.update(level[at : at + 2 * DIGEST_BYTES])
+        digests.append(node.digest())
     return b"".join(digests)
-
-
-def _each(framed: NDArray[np.uint8]) -> bytes:
-    """The digests of the rows of a matrix of bytes."""
-    width = framed.shape[1]
-    if width <= 2_047:  # hashlib keeps the interpreter: short bytes are cheaper than views
-        flat = framed.tobytes()
-        starts = range(0, len(flat), width)
-        return b"".join([sha256(flat[at : at + width]).digest() for at in starts])
-    view = framed.reshape(-1).data
-    return b"".join([sha256(view[at : at + width]).digest() for at in range(0, len(view), width)])
 
 
 def _digest(level: bytes, position: int) -> bytes:

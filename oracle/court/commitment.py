@@ -16,14 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oracle.core import merkle
+from oracle.court.commit_plan import CommitPlan
 from oracle.errors import TraceError
 from oracle.program.instruction import Program, Trace
 
 MAX_ROWS: Final = 2**32 - 1
 
-_PIECE_BYTES: Final = 4 << 20
+_PIECE_BYTES: Final = 1 << 20
 """What one thread hashes at a time."""
-_WORTH_THREADS: Final = 2 * _PIECE_BYTES
+_WORTH_THREADS: Final = 8 * _PIECE_BYTES
+_LETS_GO_BYTES: Final = 2_048
+"""Shorter leaves are hashed without letting go of the interpreter: threads would take turns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,25 +53,30 @@ class _Piece:
     data: memoryview
 
 
-def commit(program: Program, program_root: bytes, trace: Trace, *, threads: int = 1) -> Commitment:
+def commit(
+    program: Program,
+    program_root: bytes,
+    trace: Trace,
+    *,
+    threads: int = 1,
+    plan: CommitPlan | None = None,
+) -> Commitment:
     """Hashes a trace.
 
     Args:
         program: the program that ran.
         program_root: its root; not computed here, because it never changes.
         threads: cores to use; small traces are not worth more than one.
+        plan: of this program, from whoever commits often; changes no bit.
 
     Raises:
         TraceError: a row lacks a tensor, or a tensor is not of the program's size and type.
     """
-    check_trace(program, trace)
-    pieces = _pieces(program, trace)
-    leaf_bytes = program.leaf_bytes
-    if threads > 1 and program.row_trace_bytes * len(trace.rows) >= _WORTH_THREADS:
-        with ThreadPoolExecutor(threads, thread_name_prefix="commit") as pool:
-            leaves = b"".join(pool.map(lambda piece: _hashed(piece, leaf_bytes), pieces))
+    (plan or CommitPlan(program)).check(trace)
+    if plan is not None and plan.framed:
+        leaves = plan.leaves(trace)
     else:
-        leaves = b"".join(_hashed(piece, leaf_bytes) for piece in pieces)
+        leaves = _leaves(program, trace, threads)
     levels = merkle.build(leaves)
     rows = len(trace.rows)
     root = trace_root(program_root, rows, merkle.root_of(levels))
@@ -84,24 +92,22 @@ def trace_root(program_root: bytes, rows: int, tree_root: bytes) -> bytes:
     return sha256(b"ROOT" + program_root + rows.to_bytes(4, "big") + tree_root).digest()
 
 
-def check_trace(program: Program, trace: Trace) -> None:
-    """Raises TraceError where a trace is not one of this program."""
-    for number, row in enumerate(trace.rows):
-        if len(row) != len(program.tensors):
-            raise TraceError(
-                f"row {number} has {len(row)} tensors, the program has {len(program.tensors)}"
-            )
-        for values, info in zip(row, program.tensors, strict=True):
-            if values.dtype != info.element.dtype or values.shape != (info.size,):
-                raise TraceError(
-                    f"row {number}: tensor {info.name!r} is {values.dtype}{list(values.shape)}, "
-                    f"not {info.element.value}[{info.size}]"
-                )
-
-
 def raw_bytes(values: NDArray[Any]) -> memoryview:
     """A flat tensor's bytes; copied only where they do not lie together."""
     return np.ascontiguousarray(values).view(np.uint8).data
+
+
+def _leaves(program: Program, trace: Trace, threads: int) -> bytes:
+    pieces = _pieces(program, trace)
+    leaf_bytes = program.leaf_bytes
+    if (
+        threads > 1
+        and leaf_bytes >= _LETS_GO_BYTES
+        and program.row_trace_bytes * len(trace.rows) >= _WORTH_THREADS
+    ):
+        with ThreadPoolExecutor(threads, thread_name_prefix="commit") as pool:
+            return b"".join(pool.map(lambda piece: _hashed(piece, leaf_bytes), pieces))
+    return b"".join(_hashed(piece, leaf_bytes) for piece in pieces)
 
 
 def _pieces(program: Program, trace: Trace) -> Iterator[_Piece]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import onnx
@@ -20,6 +21,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 from oracle.core.conversion import Array
 from oracle.core.schema import ModelSchema
 from oracle.core.tensor import Tensors
+from oracle.court.commit_plan import CommitPlan
 from oracle.court.commitment import commit
 from oracle.errors import InferenceError, ModelFileError, UnusableOutput
 from oracle.inference.provider import Provider
@@ -27,7 +29,7 @@ from oracle.inference.run import Run, first_line, native
 from oracle.inference.session import OpenSession, SessionSettings, open_session
 from oracle.ports import CommittedTrace
 from oracle.program.compile import load_program
-from oracle.program.instruction import Program, Trace
+from oracle.program.instruction import Program, TensorInfo, Trace
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,27 @@ class LoadedProgram:
         if run.trace is None:
             return None
         threads = os.cpu_count() or 1
-        commitment = commit(self.program, self.root, run.trace, threads=threads)
+        commitment = commit(
+            self.program, self.root, run.trace, threads=threads, plan=self._commit_plan
+        )
         return CommittedTrace(commitment.trace_root, self.root, run.trace)
+
+    @cached_property
+    def _commit_plan(self) -> CommitPlan:
+        return CommitPlan(self.program)
+
+    @cached_property
+    def _given(self) -> list[str]:
+        return [info.name for info in self.program.tensors[: len(self.program.inputs)]]
+
+    @cached_property
+    def _fetched(self) -> list[str]:
+        return [info.name for info in self.program.tensors[len(self.program.inputs) :]]
+
+    @cached_property
+    def _flattened(self) -> list[Callable[[Array], Array] | None]:
+        """How each tensor gets into its committed order; None where it is in it."""
+        return [None if _lies_flat(info) else info.flatten for info in self.program.tensors]
 
     def _row(self, inputs: Mapping[str, Array], row: int) -> dict[str, Array]:
         """One row of every batched input, the whole of any other."""
@@ -79,25 +100,27 @@ class LoadedProgram:
     def _run_row(
         self, feed: dict[str, Array], options: onnxruntime.RunOptions | None
     ) -> tuple[Array, ...]:
-        committed = self.program.tensors[len(self.program.inputs) :]
         try:
-            values = self.session.runtime.run([info.name for info in committed], feed, options)
+            values = self.session.runtime.run(self._fetched, feed, options)
         except InvalidArgument as error:
             raise UnusableOutput(f"the model rejects this input: {first_line(error)}") from error
         except Exception as error:  # the runtime's exceptions share no base class of their own
             raise InferenceError(f"the model failed: {first_line(error)}") from error
-        given = [feed[info.name] for info in self.program.tensors[: len(self.program.inputs)]]
+        given = [feed[name] for name in self._given]
         return tuple(
-            info.flatten(np.asarray(value))
-            for info, value in zip(self.program.tensors, (*given, *values), strict=True)
+            [
+                value.reshape(-1) if flatten is None else flatten(np.asarray(value))
+                for flatten, value in zip(self._flattened, (*given, *values), strict=True)
+            ]
         )
 
     def _outputs(self, rows: list[tuple[Array, ...]], batch: int) -> Tensors:
         outputs: Tensors = {}
         for spec, number in zip(self.schema.outputs, self.program.outputs, strict=True):
-            flat = (
-                np.concatenate([row[number] for row in rows]) if spec.batched else rows[0][number]
-            )
+            if spec.batched and batch != 1:
+                flat = np.concatenate([row[number] for row in rows])
+            else:
+                flat = rows[0][number]
             outputs[spec.name] = flat.reshape(spec.shape_for(batch))
         return outputs
 
@@ -130,6 +153,12 @@ def exposed(data: bytes, program: Program) -> bytes:
             kind = helper.np_dtype_to_tensor_dtype(np.dtype(info.element.value))
             model.graph.output.append(helper.make_tensor_value_info(info.name, kind, info.shape))
     return bytes(model.SerializeToString())
+
+
+def _lies_flat(info: TensorInfo) -> bool:
+    """Whether the runtime's arrays are in committed order, and of the committed type."""
+    real = [axis for axis in info.layout if info.shape[axis] != 1]
+    return real == sorted(real) and info.element.dtype.isnative
 
 
 def _check_interface(name: str, program: Program, schema: ModelSchema) -> None:

@@ -85,8 +85,11 @@ def load_program(file: bytes) -> Program:
         onnx.checker.check_model(model, full_check=True)
     except Exception as error:  # protobuf, the checker and the inference raise unrelated types
         raise ProgramError(f"the file is not a program: {error}") from error
-    program = read_program(model)
-    _check_program(program)
+    try:
+        program = read_program(model)
+        _check_program(program)
+    except (TypeError, KeyError, ValueError, IndexError, AttributeError) as error:
+        raise ProgramError(f"the file is not a program: {error!r}") from error
     return program
 
 

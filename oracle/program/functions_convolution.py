@@ -1,8 +1,9 @@
 """The float64 functions of convolutions and average pools, one body per configuration.
 
-onnxruntime has no float64 Conv or AveragePool on CPUs, so a body cuts the input into one strided
-slice per tap of the kernel; a convolution then is one product of the stacked slices with the
-weights. Knows how to write a body, and nothing of who calls it.
+onnxruntime has no float64 Conv or AveragePool on CPUs, so a body cuts the input into strided
+slices, one per tap of the kernel or, for a wide one, axis after axis. A pool adds them; a
+convolution is one product of the stacked slices with the weights. Knows how to write a body, and
+nothing of who calls it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from oracle.program.window import Window
 WINDOW_ATTRIBUTES = ["kernel_shape", "strides", "dilations", "pads"]
 CONVOLUTION_ATTRIBUTES = [*WINDOW_ATTRIBUTES, "group"]
 POOL_ATTRIBUTES = [*WINDOW_ATTRIBUTES, "count_include_pad"]
+
+_WIDE = 2
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,7 @@ def convolution(window: Window, channels: Channels, *, with_bias: bool) -> onnx.
     taps = window.tap_count * channels.source_within
     grouped = (channels.rows, channels.groups, channels.source_within)
     wide = body.add("Cast", "x", to=TensorProto.DOUBLE)
-    slices = _slices(body, window, body.reshape(wide, (*grouped, *window.source)), leading=3)
-    stacked = body.add("Concat", *slices, axis=2) if len(slices) > 1 else slices[0]
+    stacked = _stacked(body, window, body.reshape(wide, (*grouped, *window.source)))
     patches = body.reshape(
         stacked, (channels.rows, channels.groups, taps, math.prod(window.target))
     )
@@ -130,13 +132,47 @@ class _Body:
         return f"t{self._count}"
 
 
-def _slices(body: _Body, window: Window, value: str, *, leading: int) -> list[str]:
-    """What each tap sees at every position; padding is zero. Spatial axes follow `leading`."""
+def _stacked(body: _Body, window: Window, value: str) -> str:
+    """What each tap sees at every position, taps outermost on the channels, which are axis 2.
+
+    Of a wide kernel the last axis is cut first, then what came of it along the one before: 5x5
+    taps take 10 slices. A narrow one has too few taps for that to pay.
+    """
+    if window.tap_count < _WIDE * sum(window.kernel):
+        slices = _slices(body, window, value, leading=3)
+        return body.add("Concat", *slices, axis=2) if len(slices) > 1 else slices[0]
+    value, lengths = _padded(body, window, value, leading=3)
+    for axis in reversed(range(window.rank)):
+        step, target = window.strides[axis], window.target[axis]
+        starts = [tap * window.dilations[axis] for tap in range(window.kernel[axis])]
+        if (len(starts), step, target) == (1, 1, lengths[axis]):
+            continue
+        slices = [
+            body.add(
+                "Slice", value, body.integers((start,)),
+                body.integers((start + (target - 1) * step + 1,)),
+                body.integers((3 + axis,)), body.integers((step,)),
+            )
+            for start in starts
+        ]  # fmt: skip
+        value = body.add("Concat", *slices, axis=2) if len(slices) > 1 else slices[0]
+    return value
+
+
+def _padded(
+    body: _Body, window: Window, value: str, *, leading: int
+) -> tuple[str, tuple[int, ...]]:
+    """The value with its zero padding, and its spatial lengths; the axes after `leading`."""
     before, behind = window.overhang()
     if any(before) or any(behind):
         zeros = (0,) * leading
         value = body.add("Pad", value, body.integers((*zeros, *before, *zeros, *behind)))
-    padded = tuple(n + p + q for n, p, q in zip(window.source, before, behind, strict=True))
+    return value, tuple(n + p + q for n, p, q in zip(window.source, before, behind, strict=True))
+
+
+def _slices(body: _Body, window: Window, value: str, *, leading: int) -> list[str]:
+    """What each tap sees at every position; padding is zero. Spatial axes follow `leading`."""
+    value, padded = _padded(body, window, value, leading=leading)
     axes = body.integers(tuple(range(leading, leading + window.rank)))
     steps = body.integers(window.strides)
     slices = []

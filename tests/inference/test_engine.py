@@ -76,7 +76,7 @@ async def test_stacked_and_single_runs_agree_to_the_bit(
     store: ModelLibrary, engine: Build, name: str
 ) -> None:
     found = inspect(graphs.MODELS / f"{name}.onnx")
-    sha256 = store.add_file(found.path)
+    sha256 = store.add(found.path.read_bytes())
     samples = np.load(graphs.MODELS / "heldout" / f"{name}.npz")["x"]
     sizes = [1, 1, 3, 1, 40, 1, 64, 65, 1, 2, 7]
     bounds = np.cumsum([0, *sizes])
@@ -102,7 +102,7 @@ async def test_the_engine_is_the_port(engine: Build) -> None:
 
 async def test_bytes_in_bytes_out(store: ModelLibrary, engine: Build) -> None:
     found = inspect(graphs.MODELS / "digits-mlp.onnx")
-    sha256 = store.add_file(found.path)
+    sha256 = store.add(found.path.read_bytes())
     held_out = np.load(graphs.MODELS / "heldout" / "digits-mlp.npz")
     data = encode_inputs(found.schema, [held_out["x"][:1]])
     (result,) = await engine().run(sha256, found.schema, [decode_inputs(found.schema, data)])

@@ -1,0 +1,1 @@
+"""Whole programs before the court: ONNX's operators, honest runs, and every kind of tampering."""
