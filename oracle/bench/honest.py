@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any, Final
 
+from oracle.core.conversion import Array
 from oracle.core.types import Tier
 from oracle.court.check import CheckReport, check_trace
 from oracle.errors import InferenceError, ProgramError
@@ -20,6 +22,11 @@ from oracle.inference.provider import Provider
 from oracle.inference.session import SessionSettings
 from oracle.program.compile import compile_model
 from oracle.program.encoding import program_root
+from oracle.program.instruction import Trace
+
+_BYTES: Final = 1 << 24
+_MOST_ROWS: Final = 500
+"""Rows are judged together, up to so many bytes of trace."""
 
 
 def measure(
@@ -40,17 +47,15 @@ def measure(
     for number, (name, tier, threads, loaded) in enumerate(subjects, 1):
         began = time.perf_counter()
         done = exact = undefined = runs = refused = 0
-        for row in probe_rows(loaded.schema, seed=seed):
-            if done >= share:
-                break
-            try:
-                run = loaded.run(row, 1)
-            except InferenceError:
-                refused += 1  # an index outside a table, say
-                continue
-            assert run.trace is not None
-            report = check_trace(loaded.program, run.trace)
-            runs += 1
+        together = max(1, min(_MOST_ROWS, _BYTES // loaded.program.row_trace_bytes))
+        supply = probe_rows(loaded.schema, seed=seed)
+        while done < share:
+            found, unusable = _run(loaded, islice(supply, together))
+            refused += unusable
+            if not found:
+                break  # a model that takes none of these inputs
+            report = check_trace(loaded.program, Trace(tuple(found)))
+            runs += len(found)
             done += report.elements
             exact += report.judged
             undefined += report.undefined
@@ -79,6 +84,23 @@ def measure(
         "violations": violations[:20],
         "models": rows,
     }
+
+
+def _run(
+    loaded: LoadedProgram, rows: Iterable[dict[str, Array]]
+) -> tuple[list[tuple[Array, ...]], int]:
+    """The rows' traces, and how many rows the model refused (an index outside a table, say)."""
+    found: list[tuple[Array, ...]] = []
+    refused = 0
+    for row in rows:
+        try:
+            run = loaded.run(row, 1)
+        except InferenceError:
+            refused += 1
+            continue
+        assert run.trace is not None
+        found += run.trace.rows
+    return found, refused
 
 
 def _found(report: CheckReport) -> Iterator[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,7 +109,10 @@ async def start_devnet(
     await deposit(requester, contracts, 1_000 * OPG)
     if block_seconds:
         await keep_time(devnet, block_seconds)
-    settings_file = _write_settings(settings, owner.address)
+    port = settings.serve_port or _free_port()
+    endpoint = f"http://127.0.0.1:{port}"
+    await owner.send(contracts.staking.address, contracts.staking.set_endpoint_data(endpoint))
+    settings_file = _write_settings(settings, owner.address, port)
     return ReadyDevnet(devnet, models, owner.address, settings_file)
 
 
@@ -123,7 +127,14 @@ async def keep_time(devnet: Devnet, block_seconds: int) -> None:
     await devnet.rpc.request("evm_setIntervalMining", [block_seconds])
 
 
-def _write_settings(settings: Settings, operator: Address) -> Path:
+def _free_port() -> int:
+    """A port nobody listens on now; the node takes it when it starts."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _write_settings(settings: Settings, operator: Address, port: int) -> Path:
     folder = settings.data_dir.absolute()
     password_file = folder / "keys" / "password"
     if not password_file.exists():
@@ -145,7 +156,13 @@ def _write_settings(settings: Settings, operator: Address) -> Path:
                 keystore, password, secret=secret_of(person), iterations=CHEAP_ITERATIONS
             )
         lines.append(f"{role}_keystore = {_toml(keystore)}")
-    lines += ["poll_seconds = 0.25", "settle_seconds = 1.0", "answer_margin_seconds = 5", ""]
+    lines += [
+        f"serve_port = {port}",
+        "poll_seconds = 0.25",
+        "settle_seconds = 1.0",
+        "answer_margin_seconds = 5",
+        "",
+    ]
     path = folder / "oracle.toml"
     path.write_text("\n".join(lines))
     return path

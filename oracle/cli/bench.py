@@ -14,6 +14,7 @@ from oracle.bench import gas as gas_bench
 from oracle.bench import hashing as hashing_bench
 from oracle.bench import honest as honest_bench
 from oracle.bench import latency as latency_bench
+from oracle.bench import models as model_bench
 from oracle.bench import overhead as overhead_bench
 from oracle.bench import throughput as throughput_bench
 from oracle.bench.machine import machine_note
@@ -91,6 +92,22 @@ async def overhead(
         return
     names = tuple(facts["models"][0])
     out.table("Overhead", names, [[one[name] for name in names] for one in facts["models"]])
+    _about(out, facts)
+
+
+@verb(app, "models")
+async def models(
+    rows: Annotated[int, typer.Option(min=1, help="Held-out rows of each.")] = 100,
+    as_json: Json = False,
+) -> None:
+    """The sample models as programs: accuracy, tier, error bar, trace, distance from the source."""
+    out = output(as_json)
+    facts = await _measured(out, lambda say: asyncio.to_thread(model_bench.measure, rows, say))
+    if as_json:
+        out.result(facts)
+        return
+    names = tuple(facts["models"][0])
+    out.table("Models", names, [[one[name] for name in names] for one in facts["models"]])
     _about(out, facts)
 
 

@@ -26,13 +26,23 @@ from tests.court_check.programs import Array
 ELEMENTS = 8
 """Elements of an instruction that are tampered with, spread over its output."""
 
+UNJUDGED = frozenset(
+    {
+        "an operand is not finite",
+        "the operand is not finite",
+        "the operand is not a number",
+        "division by zero",
+    }
+)
+"""Why the court may leave a claim open: IEEE 754's special operands, and nothing else."""
+
 SCALED = frozenset({Opcode.QUANTIZE, Opcode.QUANTIZED_DOT})
 """Integers that may be off by a rounding."""
 
 
 @dataclass
 class Tally:
-    """What became of claims; `wrong` has one line for each that went amiss."""
+    """How many honest claims were judged, and what became of the false ones."""
 
     honest: int = 0
     false: int = 0
@@ -69,7 +79,7 @@ def accuse(program: Program, row: Sequence[Array], tallies: dict[Opcode, Tally])
     """Tampers with every instruction; a line for each false claim that is not convicted.
 
     The judge is asked about every false claim alone, the whole check about one of each element
-    together: both must say the same.
+    together: both must say the same. Only special operands leave a claim open.
     """
     bench = Bench(program, row)
     for number, step in enumerate(program.instructions):
@@ -88,9 +98,7 @@ def accuse(program: Program, row: Sequence[Array], tallies: dict[Opcode, Tally])
                 tally.false += 1
                 tally.convicted += verdict.convicts
                 tally.undefined += verdict.outcome is Outcome.UNDEFINED
-                if verdict.outcome is not (
-                    Outcome.UNDEFINED if honest.outcome is Outcome.UNDEFINED else Outcome.VIOLATED
-                ):
+                if not verdict.convicts and verdict.reason not in UNJUDGED:
                     yield f"{step.opcode.name} {step.name!r} {place}: {verdict}, honest {honest}"
                 if turn == place % 3 or turn == 0:
                     forged[place] = claim

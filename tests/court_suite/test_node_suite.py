@@ -40,12 +40,14 @@ def examined(letter: str) -> tuple[int, dict[Opcode, Tally], list[str]]:
     return cases, tallies, faults
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("letter", ascii_lowercase)
 def test_honest_runs_pass_and_false_elements_are_convicted(letter: str) -> None:
     _, _, faults = examined(letter)
     assert faults == []
 
 
+@pytest.mark.timeout(600)
 def test_every_supported_case_and_operation_was_judged() -> None:
     cases, tallies = 0, dict[Opcode, Tally]()
     for letter in ascii_lowercase:
@@ -60,7 +62,8 @@ def test_every_supported_case_and_operation_was_judged() -> None:
         total += tally
     print(cases, "cases", total)
     assert cases >= SUPPORTED
-    assert set(tallies) >= set(Opcode)
+    # Its trees are of float64; `test_tampering` has others.
+    assert set(tallies) == set(Opcode) - {Opcode.TREE}
     assert total.convicted + total.undefined == total.false
     assert total.undefined < UNDEFINED_SHARE * total.false
     for opcode, tally in tallies.items():
