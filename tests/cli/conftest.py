@@ -148,7 +148,7 @@ def devnet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oracle]:
     assert oracle.json("devnet", "down")["stopped"] is True
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def node(devnet: Oracle) -> Iterator[Oracle]:
     """A node that serves the devnet, as a process of its own."""
     worker = asyncio.run(Worker.start(devnet.config, devnet.data_dir))

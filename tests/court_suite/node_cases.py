@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -79,7 +80,7 @@ def node_cases() -> Mapping[str, tuple[NodeCase, ...]]:
 
 
 def _made(name: str, case: Any) -> NodeCase | None:
-    model = case.model
+    model = copy.deepcopy(case.model)  # the suite gives everybody the same one
     if not all(representable(entry) for entry in (*model.graph.input, *model.graph.output)):
         return None
     data = [[plain(value) for value in feeds] for feeds, _ in case.data_sets]

@@ -16,7 +16,7 @@ from oracle.core.request import RequestState
 from oracle.core.types import ZERO_ADDRESS, ZERO_BYTES32, Tier
 from oracle.devnet.accounts import Person
 from oracle.devnet.bring_up import register_model
-from oracle.inference.content_store import ContentStore
+from oracle.inference.model_library import ModelLibrary
 from tests.support.world import DIGITS, OPG, PATIENTS, World, digit
 
 NOT_A_NUMBER = np.full((1, 64), np.nan, np.float32).tobytes()
@@ -135,12 +135,14 @@ async def test_models_that_nobody_can_use_are_declined_and_hold_up_nothing(world
 
 
 async def test_a_bound_node_waits_for_a_missing_model_and_serves_the_others(world: World) -> None:
-    full = ContentStore(world.settings.model_store.resolve())
+    full = ModelLibrary(world.settings.model_store.resolve())
     here = world.settings.model_store
     here.unlink()
     here.mkdir()
+    programs = here / "programs"
+    programs.mkdir()
     terms = {name: (await world.client.model(name)).terms for name in (DIGITS, PATIENTS)}
-    shutil.copy(full.path(terms[DIGITS].program_root), here)
+    shutil.copy(full.program_path(terms[DIGITS].program_root), programs)
     patient = await world.ask_bytes(
         np.zeros((1, 30), np.float32).tobytes(), model_id=world.models[PATIENTS]
     )
@@ -150,7 +152,7 @@ async def test_a_bound_node_waits_for_a_missing_model_and_serves_the_others(worl
         await world.until_settled(image.id)
         waiting = await world.until_job(patient.id, JobState.ACCEPTED)
         assert waiting.attempts > 0
-        shutil.copy(full.path(terms[PATIENTS].program_root), here)
+        shutil.copy(full.program_path(terms[PATIENTS].program_root), programs)
         await world.until_settled(patient.id)
     assert (await world.client.result(patient.id)).answerable
 
