@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -28,6 +28,24 @@ from oracle.inference.model_file import read_bounded
 from oracle.inference.provider import ProviderSetting, select_provider
 
 app = typer.Typer(help="Measure gas, latency, throughput, hashing, and what accountability costs.")
+
+_OVERHEAD: Final = {
+    "model": "model",
+    "tier": "tier",
+    "plain": "plain_us",
+    "program": "program_us",
+    "traced": "traced_us",
+    "committed": "committed_us",
+    "ratio": "committed_ratio",
+    "check": "check_us",
+    "ratio ": "check_ratio",
+    "of one": "check_alone_us",
+    "trace B": "trace_bytes",
+    "leaf B": "leaf_bytes",
+    "hash GB/s": "hashing_gb_per_s",
+    "differs": "largest_difference",
+}
+"""Columns of the table by their short names; a ratio is to the plain run, of what stands before."""
 
 Measure = Callable[[Callable[[str], None]], Awaitable[dict[str, Any]]]
 
@@ -90,8 +108,8 @@ async def overhead(
     if as_json:
         out.result(facts)
         return
-    names = tuple(facts["models"][0])
-    out.table("Overhead", names, [[one[name] for name in names] for one in facts["models"]])
+    rows = [[one[name] for name in _OVERHEAD.values()] for one in facts["models"]]
+    out.table("Overhead, microseconds a row", tuple(_OVERHEAD), rows)
     _about(out, facts)
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 import onnx
@@ -24,12 +25,16 @@ from oracle.core.tensor import Tensors
 from oracle.court.commit_plan import CommitPlan
 from oracle.court.commitment import commit
 from oracle.errors import InferenceError, ModelFileError, UnusableOutput
-from oracle.inference.provider import Provider
+from oracle.inference.provider import CPU, Provider
 from oracle.inference.run import Run, first_line, native
 from oracle.inference.session import OpenSession, SessionSettings, open_session
 from oracle.ports import CommittedTrace
 from oracle.program.compile import load_program
 from oracle.program.instruction import Program, TensorInfo, Trace
+from oracle.program.profile import OPTIMISATION
+
+_CORES: Final = os.cpu_count() or 1
+"""Asked once: the system takes as long to say as a small trace to be hashed."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +70,8 @@ class LoadedProgram:
         """The run's trace under its root. Hashing takes time; not for the event loop."""
         if run.trace is None:
             return None
-        threads = os.cpu_count() or 1
         commitment = commit(
-            self.program, self.root, run.trace, threads=threads, plan=self._commit_plan
+            self.program, self.root, run.trace, threads=_CORES, plan=self._commit_plan
         )
         return CommittedTrace(commitment.trace_root, self.root, run.trace)
 
@@ -140,6 +144,8 @@ def open_program(
     """
     program = load_program(data)
     _check_interface(name, program, schema)
+    if provider == CPU and settings.optimisation == "basic":
+        settings = replace(settings, optimisation=OPTIMISATION[program.tier])
     session = open_session(exposed(data, program), provider, settings)
     return LoadedProgram(schema=schema, session=session, program=program, root=root)
 

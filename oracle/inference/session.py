@@ -34,7 +34,8 @@ class SessionSettings:
 
     One thread inside an operator by default, so that sums are taken in one order and parallelism
     comes from running requests side by side. `basic` removes redundant nodes; the levels above it
-    fuse operators and choose layouts by the CPU at hand, which two machines may do differently.
+    fuse operators and choose layouts by the CPU at hand, which two machines may do differently;
+    programs of the native tier, where that is allowed, are opened at `all` instead.
     """
 
     intra_op_threads: int = 1

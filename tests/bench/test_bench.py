@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,9 @@ import pytest
 
 from oracle.bench.statistics import percentile, summary
 from oracle.bench.timing import Ledger
+from oracle.inference.provider import find_cuda_problem
+
+MODELS = Path(__file__).parents[2] / "models"
 
 
 def bench(folder: Path, *arguments: str) -> dict[str, Any]:
@@ -80,6 +84,47 @@ def test_throughput_loses_nothing(tmp_path: Path) -> None:
     ):  # fmt: skip
         assert facts[figure] > 0
     assert facts["bound_by"]
+
+
+def test_overhead_compares_like_with_like(tmp_path: Path) -> None:
+    facts = bench(tmp_path, "overhead", str(MODELS / "wine-xgboost.onnx"))
+    (one,) = facts["models"]
+    assert (one["model"], one["tier"], one["checked_rows"]) == ("wine-xgboost", "rounded", 64)
+    assert one["committed_us"] > one["plain_us"] > 0
+    assert one["check_us"] < one["check_alone_us"]
+    assert one["largest_difference"] < 1e-5
+
+
+def test_overhead_fits_a_wide_terminal(tmp_path: Path) -> None:
+    done = overhead(tmp_path, str(MODELS / "wine-xgboost.onnx"))
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stdout.splitlines() if "wine-xgboost" in line]
+    assert "rounded" in lines[-1]  # one line holds all of a row
+    assert len(lines[-1].rstrip()) <= 160
+
+
+def test_cuda_that_is_not_there_says_what_it_lacks(tmp_path: Path) -> None:
+    if find_cuda_problem() is None:
+        pytest.skip("there is a CUDA device")
+    done = overhead(tmp_path, str(MODELS / "wine-xgboost.onnx"), "--provider", "cuda")
+    assert done.returncode != 0
+    said = " ".join(done.stderr.split())
+    assert "CUDA was demanded, but" in said
+    assert "nvidia-smi" in said
+    assert "Traceback" not in said
+
+
+def overhead(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`oracle bench overhead` as people see it."""
+    return subprocess.run(
+        [sys.executable, "-m", "oracle", "bench", "overhead", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env=os.environ | {"COLUMNS": "160"},
+        timeout=150,
+        check=False,
+    )
 
 
 def test_percentiles_are_values_that_occurred() -> None:

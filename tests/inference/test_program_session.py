@@ -1,0 +1,88 @@
+"""A loaded program's trace is every committed tensor in committed order, hashed as defined."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from oracle.core.types import Tier
+from oracle.court.check import check_trace
+from oracle.court.commitment import commit
+from oracle.inference.probe_rows import probe_rows
+from oracle.inference.program_session import LoadedProgram, exposed, open_program
+from oracle.inference.provider import CPU, Provider
+from oracle.inference.session import SessionSettings, open_session
+from oracle.program.compile import compile_model
+from oracle.program.encoding import program_root
+
+MODELS = Path(__file__).parents[2] / "models"
+
+
+def loaded(name: str, tier: Tier | None = None) -> LoadedProgram:
+    compiled = compile_model((MODELS / f"{name}.onnx").read_bytes(), tier=tier)
+    return open_program(
+        name,
+        compiled.file,
+        program_root(compiled.program),
+        compiled.schema,
+        provider=CPU,
+        settings=SessionSettings(),
+    )
+
+
+@pytest.mark.parametrize("name", ["digits-residual", "digits-encoder", "wine-xgboost"])
+def test_the_trace_is_what_the_program_computed(name: str) -> None:
+    oracle = loaded(name)
+    program = oracle.program
+    compiled = compile_model((MODELS / f"{name}.onnx").read_bytes())
+    session = open_session(exposed(compiled.file, program), CPU, SessionSettings())
+    rows = [row for row, _ in zip(probe_rows(oracle.schema), range(3), strict=False)]
+    feed = {key: np.concatenate([row[key] for row in rows]) for key in rows[0]}
+    run = oracle.run(feed, 3)
+    assert run.trace is not None
+    names = [info.name for info in program.tensors[len(program.inputs) :]]
+    for row, flat in zip(rows, run.trace.rows, strict=True):
+        given = [row[info.name] for info in program.tensors[: len(program.inputs)]]
+        values = [*given, *session.runtime.run(names, row)]
+        for info, value, found in zip(program.tensors, values, flat, strict=True):
+            wanted = info.flatten(np.asarray(value))
+            assert (found.dtype, found.shape) == (wanted.dtype, wanted.shape)
+            assert found.tobytes() == wanted.tobytes(), info.name
+    committed = oracle.committed(run)
+    assert committed is not None
+    assert committed.root == commit(program, oracle.root, run.trace).trace_root
+
+
+def test_some_layouts_are_permuted() -> None:
+    tensors = loaded("digits-residual").program.tensors
+    assert any(info.layout != tuple(range(len(info.shape))) for info in tensors)
+
+
+@pytest.mark.parametrize("name", ["digits-lenet", "digits-residual"])
+def test_the_native_tier_is_optimised_and_honest(name: str) -> None:
+    oracle = loaded(name, Tier.NATIVE)
+    assert oracle.session.facts.optimisation == "all"
+    assert loaded(name).session.facts.optimisation == "basic"
+    for row, _ in zip(probe_rows(oracle.schema), range(10), strict=False):
+        trace = oracle.run(row, 1).trace
+        assert trace is not None
+        assert check_trace(oracle.program, trace).honest
+
+
+def test_off_the_cpu_nothing_is_optimised_further(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[SessionSettings] = []
+
+    def spy(model: bytes, provider: Provider, settings: SessionSettings) -> None:
+        seen.append(settings)
+
+    monkeypatch.setattr("oracle.inference.program_session.open_session", spy)
+    compiled = compile_model((MODELS / "digits-lenet.onnx").read_bytes(), tier=Tier.NATIVE)
+    root = program_root(compiled.program)
+    for provider in (CPU, Provider("CUDAExecutionProvider")):
+        open_program(
+            "lenet", compiled.file, root, compiled.schema,
+            provider=provider, settings=SessionSettings(),
+        )  # fmt: skip
+    assert [settings.optimisation for settings in seen] == ["all", "basic"]
