@@ -8,6 +8,7 @@ nothing of contracts.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
@@ -87,6 +88,7 @@ class Rpc:
         self.chain_id = 0
         self._url = url
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
+        self._opening = asyncio.Lock()
         self._session: aiohttp.ClientSession | None = None
         # No silent retries: a raw transaction whose reply is lost is looked up, not sent again.
         self._provider = AsyncHTTPProvider(
@@ -217,9 +219,11 @@ class Rpc:
 
     async def _ensure_session(self) -> None:
         """Gives web3 a session that keeps connections; its own opens one for every request."""
-        if self._session is None or self._session.closed:
-            self._session = aiohttp.ClientSession()
-            await self._provider.cache_async_session(self._session)
+        # One at a time: who overtakes the hand-over would have web3 open one that nobody closes.
+        async with self._opening:
+            if self._session is None or self._session.closed:
+                self._session = aiohttp.ClientSession()
+                await self._provider.cache_async_session(self._session)
 
     def _refusal(self, method: str, error: object) -> RpcRefusal:
         if not isinstance(error, dict):
