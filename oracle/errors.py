@@ -106,6 +106,8 @@ class ContractReverted(ChainRefused):
     Attributes:
         name: the custom error's name, or "Error", "Panic" or "unknown".
         arguments: its decoded arguments by name.
+
+    The message has them as in `shown`, where that is given: with units, for people.
     """
 
     def __init__(
@@ -113,12 +115,14 @@ class ContractReverted(ChainRefused):
         name: str,
         arguments: dict[str, Any] | None = None,
         *,
+        shown: dict[str, Any] | None = None,
         hint: str | None = None,
     ) -> None:
         self.name = name
         self.arguments = arguments or {}
-        shown = ", ".join(f"{key}={_show(value)}" for key, value in self.arguments.items())
-        super().__init__(f"the contract refused: {name}({shown})", hint=hint)
+        told = self.arguments if shown is None else shown
+        text = ", ".join(f"{key}={_show(value)}" for key, value in told.items())
+        super().__init__(f"the contract refused: {name}({text})", hint=hint)
 
 
 class ChainUnreachable(OracleError):

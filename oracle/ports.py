@@ -17,6 +17,7 @@ from oracle.core.model import Model
 from oracle.core.operator import Offer, OperatorStatus
 from oracle.core.receipt import Accept, Answer, AnswerCommitment
 from oracle.core.request import DeliveryState, Request, RequestState
+from oracle.core.saved_receipt import SavedReceipt
 from oracle.core.schema import ModelSchema
 from oracle.core.transaction import (
     Attempt,
@@ -32,6 +33,7 @@ from oracle.core.types import Address, Tier
 from oracle.court.opening import Opening
 from oracle.errors import OracleError
 from oracle.program.instruction import Program, Trace
+from oracle.program.manifest import ProgramManifest
 
 Tensors: TypeAlias = Mapping[str, NDArray[Any]]
 """Named arrays, in a schema's names."""
@@ -570,8 +572,12 @@ class ProgramSource(Protocol):
         """The program file, ONNX. Raises NotFound."""
         ...
 
+    async def manifest(self, root: bytes) -> ProgramManifest:
+        """What is known of it besides, its certificate among it. Raises NotFound."""
+        ...
+
 
 class ReceiptSource(Protocol):
-    async def receipt(self, request_id: bytes) -> Mapping[str, Any] | None:
-        """The signed receipt as a JSON object, or None where there is none."""
+    async def receipt(self, request_id: bytes) -> SavedReceipt | None:
+        """The receipt of an answer of this operator, or None where there is none."""
         ...

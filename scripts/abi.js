@@ -4,12 +4,19 @@ const fs = require("fs");
 const path = require("path");
 
 const CONTRACTS = [
+  "ArithmeticRules",
   "ChequeClearing",
+  "DisputeManager",
+  "ElementaryRules",
+  "FraudVerifier",
   "IInferenceConsumer",
+  "IProof",
   "InferenceOracle",
   "ModelRegistry",
   "OPGToken",
   "OperatorStaking",
+  "QuantisedRules",
+  "SelectionRules",
 ];
 const ARTIFACTS = path.join(__dirname, "..", ".build", "forge-ship");
 const target = process.argv[2];

@@ -45,7 +45,7 @@ def shared_anvil(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Anv
 
 @pytest.fixture(scope="session")
 def deployment(shared_anvil: tuple[Anvil, Path]) -> Deployment:
-    """The contracts on the shared chain, with devnet parameters and no court."""
+    """The contracts on the shared chain, with devnet parameters."""
     return asyncio.run(deploy_to(shared_anvil[0].url))
 
 

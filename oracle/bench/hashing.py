@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,8 @@ CALLDATA_GAS = 40
 _PRECOMPILE_GAS = 60
 _PRECOMPILE_WORD_GAS = 12
 _ROUNDS = 3
+_BLOCK = bytes(8 << 20)
+"""Hashed without a word to the interpreter, it shows how many cores are free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +62,17 @@ def measure(megabytes: int, say: Callable[[str], None]) -> dict[str, Any]:
         program, trace = _large(megabytes << 20, leaf_bytes)
         alone = _speed(program, trace, 1)
         together = _speed(program, trace, cores)
-        say(f"leaves of {leaf_bytes} bytes: {alone:.2f} GB/s, {together:.2f} on {cores} cores")
+        free = _free(cores)
+        say(
+            f"leaves of {leaf_bytes} bytes: {alone:.2f} GB/s, {together:.2f} on {cores} cores, "
+            f"{free:.1f} of them free"
+        )
         table.append(
             {
                 "leaf_bytes": leaf_bytes,
                 "gb_per_s": round(alone, 3),
                 "gb_per_s_all_cores": round(together, 3),
+                "cores_free": round(free, 2),
                 "gas": {one.name: opening_gas(one, leaf_bytes) for one in READINGS},
             }
         )
@@ -101,6 +110,18 @@ def _speed(program: Program, trace: Trace, threads: int) -> float:
         commit(program, bytes(32), trace, threads=threads)
         best = min(best, clock() - began)
     return program.row_trace_bytes / best / 1e9
+
+
+def _free(cores: int) -> float:
+    """How much faster all cores hash long blocks than one of them undisturbed would."""
+    began = time.thread_time()
+    sha256(_BLOCK).digest()
+    alone = time.thread_time() - began
+    with ThreadPoolExecutor(cores) as pool:
+        began = time.perf_counter()
+        list(pool.map(lambda _: sha256(_BLOCK).digest(), range(cores)))
+        together = time.perf_counter() - began
+    return cores * alone / together
 
 
 def _large(size: int, leaf_bytes: int) -> tuple[Program, Trace]:

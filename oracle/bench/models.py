@@ -14,13 +14,14 @@ import numpy as np
 
 from oracle.bootstrap.models import PreparedModel, prepare_model
 from oracle.bootstrap.sample_rows import read_rows
-from oracle.certificate.certificate import Certificate
+from oracle.bootstrap.source_comparison import SourceComparison
 from oracle.core.decision import decide
 from oracle.core.model import error_bar
 from oracle.devnet.samples import Sample, samples
 from oracle.inference.program_session import open_program
 from oracle.inference.provider import CPU
-from oracle.inference.session import SessionSettings, open_session
+from oracle.inference.session import SessionSettings
+from oracle.program.manifest import GIVEN
 
 
 def measure(most: int, say: Callable[[str], None]) -> dict[str, Any]:
@@ -33,9 +34,7 @@ def measure(most: int, say: Callable[[str], None]) -> dict[str, Any]:
 
 
 def _measured(sample: Sample, most: int) -> dict[str, Any]:
-    card = sample.file.with_suffix(".certificate.json")
-    certificate = Certificate.from_json(card.read_bytes()) if card.is_file() else None
-    prepared = prepare_model(sample.file, certificate=certificate)
+    prepared = prepare_model(sample.file, manifest=sample.manifest())
     assert prepared.compiled is not None
     loaded = open_program(
         sample.name,
@@ -45,20 +44,15 @@ def _measured(sample: Sample, most: int) -> dict[str, Any]:
         provider=CPU,
         settings=SessionSettings(),
     )
-    source = open_session(sample.file.read_bytes(), CPU, SessionSettings(optimisation="all"))
+    source = SourceComparison(sample.file.read_bytes(), prepared.schema)
     rows = read_rows(sample.held_out, prepared.schema, most=most)
     truth = sample.held_out_samples()[1][: len(rows)]
-    answers, gap, same = [], 0.0, True
+    answers = []
     for row in rows:
-        mine = loaded.run(row, 1).outputs
-        theirs = dict(zip(mine, source.runtime.run(list(mine), dict(row)), strict=True))
-        answers.append(mine)
-        for name, value in mine.items():
-            if value.dtype.kind == "f":
-                difference = value.astype(np.float64) - np.asarray(theirs[name], np.float64)
-                gap = max(gap, float(np.abs(difference).max()))
-            else:
-                same = same and bool((value == theirs[name]).all())
+        answers.append(loaded.run(row, 1).outputs)
+        source.add(row, answers[-1])
+    difference = source.found(GIVEN)
+    assert difference is not None
     return {
         "model": sample.name,
         "tier": prepared.tier.name.lower(),
@@ -67,7 +61,8 @@ def _measured(sample: Sample, most: int) -> dict[str, Any]:
         "ambiguous": _ambiguous(answers, prepared),
         "trace_bytes": loaded.program.row_trace_bytes,
         "instructions": len(loaded.program.instructions),
-        "from_source": f"{gap:.1e}" + ("" if same else ", other labels"),
+        "from_source": f"{difference.largest:.1e}"
+        + (", other labels" if difference.other_rows else ""),
     }
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 from oracle.chain.deployment import Deployment
 from oracle.chain.keystore import LocalSigner, read_password
 from oracle.client import OracleClient, connect
+from oracle.core.saved_receipt import Contracts
 from oracle.devnet.state import DevnetState
 from oracle.errors import ConfigurationError
 from oracle.settings import Settings
@@ -36,6 +37,18 @@ def rpc_url(settings: Settings) -> str:
 def deployment(settings: Settings) -> Deployment:
     """The addresses file that settings name. Raises ConfigurationError."""
     return Deployment.load(settings.deployment_path)
+
+
+def contracts(deployed: Deployment) -> Contracts:
+    """The deployment as receipts name it."""
+    return Contracts(
+        chain_id=deployed.chain_id,
+        oracle=deployed.oracle,
+        registry=deployed.registry,
+        staking=deployed.staking,
+        token=deployed.token,
+        court=deployed.court,
+    )
 
 
 def signer(settings: Settings, role: Role) -> LocalSigner:

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from oracle.bootstrap.models import add_model, prepare_model
-from oracle.certificate.certificate import Certificate
 from oracle.chain.deployment import DeploymentParameters
 from oracle.chain.keystore import CHEAP_ITERATIONS, create_keystore
 from oracle.core.operator import Offer
@@ -22,7 +21,7 @@ from oracle.core.types import Address
 from oracle.devnet.accounts import Person, secret_of, signer_of
 from oracle.devnet.anvil import AnvilOptions
 from oracle.devnet.bring_up import Devnet, bring_up, deposit, fund, register_operator
-from oracle.devnet.samples import Sample, samples
+from oracle.devnet.samples import samples
 from oracle.inference.model_library import ModelLibrary
 from oracle.settings import Settings
 
@@ -80,9 +79,7 @@ async def start_devnet(
     library = ModelLibrary(settings.model_store)
     models = {}
     for sample in samples():
-        prepared = await asyncio.to_thread(
-            prepare_model, sample.file, certificate=_certificate(sample)
-        )
+        prepared = await asyncio.to_thread(prepare_model, sample.file, manifest=sample.manifest())
         added = await add_model(
             prepared,
             library,
@@ -114,12 +111,6 @@ async def start_devnet(
     await owner.send(contracts.staking.address, contracts.staking.set_endpoint_data(endpoint))
     settings_file = _write_settings(settings, owner.address, port)
     return ReadyDevnet(devnet, models, owner.address, settings_file)
-
-
-def _certificate(sample: Sample) -> Certificate | None:
-    """The certificate that ships with a sample, made by `oracle model certify`."""
-    file = sample.file.with_suffix(".certificate.json")
-    return Certificate.from_json(file.read_bytes()) if file.is_file() else None
 
 
 async def keep_time(devnet: Devnet, block_seconds: int) -> None:

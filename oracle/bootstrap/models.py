@@ -1,11 +1,13 @@
-"""From an ONNX file to a registered model: compile, certify, keep, register."""
+"""From an ONNX file to a registered model: compile, compare, certify, keep, register."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
+from oracle.bootstrap.source_comparison import compare_with_source
 from oracle.certificate.certificate import Certificate
 from oracle.certificate.certify import certify
 from oracle.chain.contracts import Contracts
@@ -17,33 +19,43 @@ from oracle.devnet.bring_up import register_model
 from oracle.errors import ProgramError
 from oracle.inference.model_file import ModelFile, inspect, read_bounded
 from oracle.inference.model_library import ModelLibrary
-from oracle.inference.program_session import open_program
+from oracle.inference.program_session import LoadedProgram, open_program
 from oracle.inference.provider import CPU
 from oracle.inference.session import SessionSettings
 from oracle.ports import Tensors
 from oracle.program.compile import CompiledProgram, compile_model
-from oracle.program.encoding import program_root
-from oracle.program.instruction import Program, Trace
+from oracle.program.instruction import Trace
+from oracle.program.manifest import ProgramManifest
 from oracle.program.profile import profile_hash
 
 Progress = Callable[[str], None]
 
+CERTIFIED_ROWS: Final = 32
+
 
 @dataclass(frozen=True, slots=True)
 class PreparedModel:
-    """A model ready to be registered. `compiled` is None in the UNPROVEN tier."""
+    """A model ready to be registered. `compiled` and `manifest` are None in the UNPROVEN tier."""
 
     file: ModelFile
     root: bytes
     tier: Tier
     schema: ModelSchema
     compiled: CompiledProgram | None
-    certificate: Certificate | None
+    manifest: ProgramManifest | None
+
+    @property
+    def certificate(self) -> Certificate | None:
+        """As the manifest has it. Raises InputError where it has something else."""
+        if self.manifest is None or self.manifest.certificate is None:
+            return None
+        return Certificate.of_document(self.manifest.certificate)
 
     @property
     def epsilon(self) -> int:
         """The error bar, 18 decimals, rounded up."""
-        return UNCERTIFIED if self.certificate is None else self.certificate.epsilon_wad
+        certificate = self.certificate
+        return UNCERTIFIED if certificate is None else certificate.epsilon_wad
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,55 +73,75 @@ def prepare_model(
     *,
     tier: Tier | None = None,
     rows: list[Tensors] | None = None,
-    certificate: Certificate | None = None,
+    certify_on: int = CERTIFIED_ROWS,
+    manifest: ProgramManifest | None = None,
     say: Progress = lambda _: None,
 ) -> PreparedModel:
-    """Compiles a file and certifies it on `rows` (inputs of one row each). Takes its time.
+    """Compiles a file, compares it with its source on `rows`, and certifies it. Takes its time.
 
-    A tier of None is chosen by what the model is made of; UNPROVEN compiles nothing. A
-    `certificate` made before spares the certifying.
+    Args:
+        tier: None for what fits what the model is made of; UNPROVEN compiles nothing.
+        rows: inputs of one row each. Without them there is no certificate, and the comparison is
+            over generated rows.
+        certify_on: how many of them, the first, it is certified on: that takes far longer.
+        manifest: one made before, which spares both.
 
     Raises:
         ModelFileError: the file cannot be run.
-        ProgramError: it cannot be judged; the hint says what could be done.
+        ProgramError: it cannot be judged, or the manifest is of another model; the hint says
+            what could be done.
     """
     inspected = inspect(path)
     if tier is Tier.UNPROVEN:
         return PreparedModel(inspected, inspected.sha256, tier, inspected.schema, None, None)
     say(f"compiling {path.name}")
-    compiled = compile_model(read_bounded(path), name=path.name, tier=tier)
-    program = compiled.program
-    if rows:
-        certificate = certify_program(compiled, rows, say=say)
-    elif certificate is not None and not _fits(certificate, program):
+    source = read_bounded(path)
+    compiled = compile_model(source, name=path.name, tier=tier)
+    if manifest is None:
+        manifest = _measured(compiled, source, path.name, rows, certify_on, say)
+    elif (manifest.source_sha256, manifest.tier) != (
+        compiled.program.source_sha256,
+        compiled.program.tier,
+    ):
         raise ProgramError(
-            f"the certificate is not of {path.name} in the {program.tier.name.lower()} tier",
-            hint="certify it again: oracle model certify",
+            f"the manifest is not of {path.name} in the {compiled.program.tier.name.lower()} tier",
+            hint="write it again: oracle model certify FILE --inputs ROWS -o MANIFEST",
+        )
+    else:  # root and sizes are those of the program at hand
+        manifest = ProgramManifest.of(
+            compiled,
+            name=path.name,
+            difference=manifest.difference,
+            certificate=manifest.certificate,
         )
     return PreparedModel(
-        inspected, program_root(program), program.tier, compiled.schema, compiled, certificate
+        inspected, manifest.root, manifest.tier, compiled.schema, compiled, manifest
     )
 
 
-def _fits(certificate: Certificate, program: Program) -> bool:
-    return (certificate.program_source_sha256, certificate.tier) == (
-        program.source_sha256.hex(),
-        program.tier,
-    )
-
-
-def certify_program(
-    compiled: CompiledProgram, rows: list[Tensors], *, say: Progress
-) -> Certificate:
-    """The certificate on honest runs of these rows, on the CPU of this machine."""
-    root = program_root(compiled.program)
+def _measured(
+    compiled: CompiledProgram,
+    source: bytes,
+    name: str,
+    rows: list[Tensors] | None,
+    certify_on: int,
+    say: Progress,
+) -> ProgramManifest:
+    """The manifest of a program: runs it on the CPU of this machine, beside its source."""
+    bare = ProgramManifest.of(compiled, name=name)
     loaded = open_program(
-        "the program", compiled.file, root, compiled.schema, provider=CPU,
-        settings=SessionSettings(),
-    )  # fmt: skip
+        name, compiled.file, bare.root, compiled.schema, provider=CPU, settings=SessionSettings()
+    )
+    say("comparing with the source" if rows else "comparing with the source on generated rows")
+    difference = compare_with_source(loaded, source, rows)
+    certificate = None if rows is None else _certified(loaded, rows[:certify_on], say).document()
+    return replace(bare, difference=difference, certificate=certificate)
+
+
+def _certified(loaded: LoadedProgram, rows: list[Tensors], say: Progress) -> Certificate:
     traced = [run.trace.rows[0] for row in rows if (run := loaded.run(row, 1)).trace]
     return certify(
-        compiled.program,
+        loaded.program,
         Trace(tuple(traced)),
         progress=lambda done: say(f"certified {done} of {len(traced)} rows"),
     )
@@ -126,7 +158,7 @@ async def add_model(
     challenge_window: int,
     min_bond: int,
 ) -> AddedModel:
-    """Keeps a prepared model's file and registers it, each where it is not done already.
+    """Keeps a prepared model and its manifest, and registers it, where it is not done already.
 
     Raises:
         ModelFileError: the file cannot be kept.
@@ -136,6 +168,8 @@ async def add_model(
         library.add(read_bounded(prepared.file.path))
     else:
         library.add_program(prepared.compiled.file)
+        if prepared.manifest is not None:
+            library.add_manifest(prepared.manifest)
     terms = ModelTerms(
         program_root=prepared.root,
         profile_hash=ZERO_BYTES32 if prepared.compiled is None else profile_hash(prepared.tier),

@@ -12,6 +12,8 @@ from typing import Protocol, TypeVar
 import structlog
 
 from oracle.bootstrap import connection
+from oracle.bootstrap.readiness import lacks
+from oracle.bootstrap.receipts import NodeReceipts
 from oracle.bootstrap.serving import open_serving
 from oracle.chain.gateway import Gateway
 from oracle.chain.oracle_contract import OracleBinding
@@ -37,6 +39,7 @@ from oracle.service.settle import Settle
 from oracle.service.transact import Transact, TransactPolicy
 from oracle.service.watch import Watch, WatchPolicy
 from oracle.settings import Settings
+from oracle.storage.claim import claimed
 from oracle.storage.heartbeat import HeartbeatFile
 from oracle.storage.storage import open_storage
 
@@ -93,9 +96,19 @@ async def open_node(
         instrument: what each adapter goes through before the services get it.
 
     Raises:
+        StorageError: a node runs on this data directory already.
         ConfigurationError: keys, deployment, provider or operator are not as they must be.
         ChainUnreachable: the endpoint does not answer.
     """
+    with claimed(settings.data_dir):
+        async with _open_claimed(settings, operator, instrument) as node:
+            yield node
+
+
+@asynccontextmanager
+async def _open_claimed(
+    settings: Settings, operator: Address, instrument: Instrument
+) -> AsyncIterator[Node]:
     clock = SystemClock()
     key = connection.signer(settings, "signer")
     deployment = connection.deployment(settings)
@@ -126,12 +139,21 @@ async def open_node(
                     deployment.chain_id, deployment.oracle, operator, reader.genesis_hash
                 )
             )
-            serving = await opened.enter_async_context(open_serving(settings, store, clock))
-            traces = instrument("traces", serving.traces)
-            registry = instrument(
-                "registry",
-                RegistryBinding(rpc, deployment.registry, deployed_block=deployment.deployed_block),
+            models = RegistryBinding(
+                rpc, deployment.registry, deployed_block=deployment.deployed_block
             )
+            receipts = NodeReceipts(
+                contracts=connection.contracts(deployment),
+                jobs=storage.jobs,
+                transactions=storage.transactions,
+                chain=reader,
+                registry=models,
+            )
+            serving = await opened.enter_async_context(
+                open_serving(settings, store, clock, receipts)
+            )
+            traces = instrument("traces", serving.traces)
+            registry = instrument("registry", models)
             staking = instrument("staking", staking)
             engine_in_use = instrument("engine", engine)
             key = instrument("signer", key)
@@ -235,6 +257,8 @@ async def open_node(
                 provider=provider.name,
                 serving=serving.address,
             )
+            for lack in await lacks(rpc, deployment, operator, key.address, store):
+                _log.warning(lack.what, kind=lack.kind, next=lack.next_step)
             yield Node(
                 steps,
                 duties,

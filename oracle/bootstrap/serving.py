@@ -28,9 +28,9 @@ async def open_serving(
     settings: Settings,
     library: ModelLibrary,
     clock: Clock,
-    receipts: ReceiptSource | None = None,
+    receipts: ReceiptSource,
 ) -> AsyncIterator[Serving]:
-    """The traces of this data directory, served.
+    """The traces of this data directory, the programs here and the receipts, served.
 
     Raises:
         StorageError: another process has them, or they cannot be read.

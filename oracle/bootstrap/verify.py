@@ -12,6 +12,7 @@ from pathlib import Path
 
 from oracle.bootstrap import connection
 from oracle.client import OracleClient
+from oracle.client.trace_reader import TraceReader
 from oracle.core.endpoint import checked_endpoint
 from oracle.core.saved_receipt import RegisteredModel, SavedReceipt
 from oracle.core.schema import ModelSchema
@@ -88,8 +89,16 @@ async def verify_answer(
         return await verify(evidence, facts, sources)
 
 
-async def save_receipt(settings: Settings, request_id: bytes) -> SavedReceipt:
-    """The receipt of an answer. Raises as `evidence.save`."""
+async def save_receipt(
+    settings: Settings, request_id: bytes, *, endpoint: str | None = None
+) -> SavedReceipt:
+    """The receipt of an answer, from the chain or as an operator's endpoint gives it, unchecked.
+
+    Raises as `evidence.save`; of an endpoint, TraceUnavailable or InputError.
+    """
+    if endpoint is not None:
+        async with TraceReader(endpoint) as reader:
+            return await reader.receipt(request_id)
     async with connection.client(settings) as client:
         return await evidences.save(client, request_id)
 

@@ -21,6 +21,8 @@ from oracle.court.rules_quantised import QUANTIZE_ROUNDINGS, REQUANTIZE_ROUNDING
 from oracle.program.opcode import Opcode
 
 _UNIT: Final = 2.0**-24
+_SURPLUS: Final = 1 + 2.0**-20
+"""Covers float64: the court's scalings are exact."""
 _STEPS: Final[dict[Opcode, Callable[[Reals], Reals]]] = {
     Opcode.SIGN: np.sign,
     Opcode.FLOOR: np.floor,
@@ -74,13 +76,34 @@ def cast_remainder(frame: Frame) -> Reals:
 
 def quantize_remainder(frame: Frame) -> Reals:
     """Quanta within reach; the court takes the neighbour of a tie, too."""
+    return _farthest(frame, *_quantized(frame))
+
+
+def quantized_dot_remainder(frame: Frame) -> Reals:
+    """The accumulator moves by its operands' reach."""
+    return _farthest(frame, *_quantized_dot(frame))
+
+
+def choices(frame: Frame) -> tuple[Reals, Reals] | None:
+    """Of an operation that rounds to an integer: the least and the largest that the court takes,
+    over the output. None of any other operation."""
+    match frame.step.opcode:
+        case Opcode.QUANTIZE:
+            low, high = _quantized(frame)
+        case Opcode.QUANTIZED_DOT:
+            low, high = _quantized_dot(frame)
+        case _:
+            return None
+    return np.broadcast_to(low, frame.outer), np.broadcast_to(high, frame.outer)
+
+
+def _quantized(frame: Frame) -> tuple[Reals, Reals]:
     scale = np.abs(frame.read(1))
     level, moved = frame.read(0) / scale, frame.reach(0) / scale
     return _quanta(frame, level, moved, frame.read(2), QUANTIZE_ROUNDINGS)
 
 
-def quantized_dot_remainder(frame: Frame) -> Reals:
-    """The accumulator moves by its operands' reach."""
+def _quantized_dot(frame: Frame) -> tuple[Reals, Reals]:
     a, b = zeroed(frame)
     moved_a, moved_b = frame.reach(0), frame.reach(1)
     level = total(frame, a, b)
@@ -92,8 +115,8 @@ def quantized_dot_remainder(frame: Frame) -> Reals:
     scale = np.abs(first * second / last)
     zero = frame.read(7, per_tap=False)
     wraps = (moved > 0) & (np.abs(level) + moved >= 2.0**31)
-    quanta = _quanta(frame, level * scale, moved * scale, zero, REQUANTIZE_ROUNDINGS)
-    return np.where(wraps, np.inf, quanta)
+    low, high = _quanta(frame, level * scale, moved * scale, zero, REQUANTIZE_ROUNDINGS)
+    return np.where(wraps, -np.inf, low), np.where(wraps, np.inf, high)
 
 
 def tree_remainder(frame: Frame) -> Reals:
@@ -127,12 +150,19 @@ def _climb(function: Callable[[Reals], Reals], x: Reals, moved: Reals) -> Reals:
     return np.where(np.isnan(steps), np.inf, steps)
 
 
-def _quanta(frame: Frame, level: Reals, moved: Reals, zero: Reals, roundings: int) -> Reals:
-    """How far the committed integer lies from the farthest that the court accepts."""
-    moved = moved + roundings * _UNIT * (np.abs(level) + moved)
+def _quanta(
+    frame: Frame, level: Reals, moved: Reals, zero: Reals, roundings: int
+) -> tuple[Reals, Reals]:
+    """The least and the largest integer that the court accepts."""
+    moved = moved + roundings * _UNIT * (np.abs(level) + moved) * _SURPLUS
     limits = np.iinfo(frame.output_type.dtype)
     ends = (np.ceil(level - moved - 0.5), np.floor(level + moved + 0.5))
     low, high = (np.clip(end + zero, float(limits.min), float(limits.max)) for end in ends)
+    return low, high
+
+
+def _farthest(frame: Frame, low: Reals, high: Reals) -> Reals:
+    """How far the committed integer lies from the farther end."""
     quanta: Reals = np.maximum(np.maximum(high - frame.output, frame.output - low), 0.0)
     return quanta
 

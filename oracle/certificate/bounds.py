@@ -17,12 +17,10 @@ from oracle.certificate.place import Reals
 from oracle.core.schema import ElementType
 from oracle.core.types import Tier
 from oracle.court.rules_elementary import RELATIVE, SIGMOID, SMALLEST
+from oracle.court.rules_linear import MOST_ROUNDINGS
 from oracle.program.opcode import Opcode
 
 _DOUBLE_UNIT: Final = 2.0**-53
-_MOST_TERMS: Final = 2**23
-"""From here on a float32 sum has no bound, and the court says UNDEFINED."""
-
 _UNDERFLOW: Final = 2.0**-149
 _LARGEST: Final = 2.0**127
 """Sums whose terms add up to more may overflow, and then the court says UNDEFINED."""
@@ -90,15 +88,15 @@ def gamma(count: Reals) -> Reals:
     """n·u / (1 - n·u): what n roundings in any order can do to a sum."""
     with np.errstate(all="ignore"):
         factor: Reals = count / (2.0**24 - count)
-    return np.where(count < _MOST_TERMS, factor, np.inf)
+    return np.where(count < MOST_ROUNDINGS, factor, np.inf)
 
 
 def _linear(frame: Frame, moved: Reals) -> Reals:
     opcode = frame.step.opcode
     taps = tap_count(frame)
     size = magnitude(frame) + moved
+    addend = 1 if opcode is Opcode.DOT and len(frame.step.operands) > 2 else 0
     if frame.program.tier is Tier.NATIVE:
-        addend = 1 if opcode is Opcode.DOT and len(frame.step.operands) > 2 else 0
         extra = {Opcode.SUM: -1, Opcode.MEAN: 1}.get(opcode, addend)
         roundings = np.maximum(taps + extra, 0)
         tiny = {Opcode.SUM: taps * 0, Opcode.MEAN: taps + 1}.get(opcode, taps) * _UNDERFLOW
@@ -107,7 +105,8 @@ def _linear(frame: Frame, moved: Reals) -> Reals:
         near = half_ulp(np.abs(frame.output) + moved, frame.output_type)
         steps = taps + (2 if opcode is Opcode.MEAN else 1)
         bound = near + steps * _DOUBLE_UNIT * size
-    return np.where(size < _LARGEST, bound, np.inf)
+    judged = (size < _LARGEST) & (taps + addend + 1 < MOST_ROUNDINGS)
+    return np.where(judged, bound, np.inf)
 
 
 def magnitude(frame: Frame) -> Reals:

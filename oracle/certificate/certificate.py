@@ -1,11 +1,10 @@
-"""What a certificate says, and its JSON text.
+"""What a certificate says, and its JSON document.
 
 Knows nothing of how it was computed. Numbers that are without bound are null in JSON.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -61,7 +60,8 @@ class Certificate:
 
     `rows` were certified; `undefined` says of others why they could not be. In `estimated` of the
     rows epsilon is an estimate of what kinks can do; `proved` is the largest epsilon without
-    estimates, which may be far larger, or infinite (see docs/certificate.md).
+    estimates, which may be far larger, or infinite (see docs/certificate.md). `safety_factor` is
+    what is already in epsilon: on the sums' rounding, or on the estimated reach.
     """
 
     program_source_sha256: str
@@ -70,6 +70,7 @@ class Certificate:
     rows: int
     estimated: int
     proved: float
+    safety_factor: float
     outputs: tuple[OutputBound, ...]
     contributions: tuple[Contribution, ...]
     undefined: tuple[str, ...]
@@ -80,6 +81,13 @@ class Certificate:
         if not self.rows:
             return math.inf
         return max((value for output in self.outputs for value in output.maximum), default=0.0)
+
+    @property
+    def kind(self) -> str:
+        """What epsilon is: `proved`, `estimated` in some row, or `none` where there is no bound."""
+        if not math.isfinite(self.epsilon):
+            return "none"
+        return "estimated" if self.estimated else "proved"
 
     @property
     def epsilon_wad(self) -> int:
@@ -98,26 +106,27 @@ class Certificate:
         """Whether some output elements were left out."""
         return any(output.sampled for output in self.outputs)
 
-    def to_json(self) -> str:
-        """The certificate as text, with `epsilon` and `epsilonWad` for the reader."""
+    def document(self) -> dict[str, Any]:
+        """As JSON, with `kind`, `epsilon` and `epsilonWad` for the reader."""
         document = {
             "format": FORMAT,
+            "kind": self.kind,
             "epsilon": self.epsilon,
             "epsilonWad": str(self.epsilon_wad),
             **asdict(self),
             "tier": self.tier.name.lower(),
         }
-        return json.dumps(_finite(document), indent=2, allow_nan=False) + "\n"
+        written: dict[str, Any] = _finite(document)
+        return written
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> Certificate:
-        """Reads what `to_json` wrote.
+    def of_document(cls, document: Mapping[str, Any]) -> Certificate:
+        """Reads what `document` wrote.
 
         Raises:
             InputError: it is not a certificate.
         """
         try:
-            document = json.loads(text)
             if document["format"] != FORMAT:
                 raise InputError(f"certificate format {document['format']!r} is not known")
             return cls(
@@ -127,13 +136,14 @@ class Certificate:
                 rows=int(document["rows"]),
                 estimated=int(document["estimated"]),
                 proved=_number(document["proved"]),
+                safety_factor=float(document["safety_factor"]),
                 outputs=tuple(_output(entry) for entry in document["outputs"]),
                 contributions=tuple(_contribution(entry) for entry in document["contributions"]),
                 undefined=tuple(str(reason) for reason in document["undefined"]),
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(
-                f"not a certificate: {error!r}", hint="expected what Certificate.to_json wrote"
+                f"not a certificate: {error!r}", hint="expected what Certificate.document wrote"
             ) from error
 
 

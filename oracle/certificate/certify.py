@@ -8,26 +8,30 @@ add to it.
 from __future__ import annotations
 
 import hashlib
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from oracle.certificate.certificate import Certificate, Contribution, OutputBound
-from oracle.certificate.gradient import Target, gradients, targets_at_once
 from oracle.certificate.place import Reals
-from oracle.certificate.reach import Freedom, freedom
+from oracle.certificate.reach import MARGIN, Freedom, freedom
+from oracle.certificate.row_bounds import (
+    ROUNDING,
+    Row,
+    RowBounds,
+    apart,
+    bent,
+    bound_row,
+    largest,
+    widest,
+)
+from oracle.certificate.ties import Branch, branches, undecided
 from oracle.court.check_evaluate import evaluate
 from oracle.program.instruction import Program, Trace
 
-Row = Sequence[NDArray[Any]]
-
 _TOP: Final = 12
-_ROUNDING: Final = 1 + 2.0**-20
-"""Covers the float64 rounding of the certificate's own sums."""
 
 
 @dataclass(frozen=True)
@@ -68,32 +72,12 @@ def certify(
 
 
 @dataclass(frozen=True)
-class RowBounds:
-    """Of one run: epsilon of every target, and how it is made up, by instruction."""
+class _Part:
+    """Of one branch: the proved bounds, the ones to certify, and the freedom behind those."""
 
-    epsilon: Reals
-    shares: Reals
-    """[instruction, target]: what each instruction adds to epsilon."""
-
-    bends: Reals
-    """The part of `shares` that is not tolerance."""
-
-
-def bound_row(
-    program: Program, row: Row, targets: Sequence[Target], free: Freedom, memory_bytes: int
-) -> RowBounds:
-    """Epsilon of the targets (tensor, position) of one run."""
-    shares = np.zeros((len(program.instructions), len(targets)))
-    bends = np.zeros_like(shares)
-    step = targets_at_once(program, memory_bytes)
-    wide = free.reach if free.estimated else None
-    for first in range(0, len(targets), step):
-        part = slice(first, first + step)
-        for number, adjoints in gradients(program, row, targets[part], wide):
-            weights = np.abs(adjoints)
-            shares[number, part] = _weighted(weights, free.total[number])
-            bends[number, part] = _weighted(weights, free.bend[number])
-    return RowBounds(shares.sum(axis=0) * _ROUNDING, shares, bends)
+    proved: RowBounds
+    best: RowBounds
+    free: Freedom
 
 
 class _Tally:
@@ -122,7 +106,7 @@ class _Tally:
         ]
 
     def add(self, row: Row) -> None:
-        program, options = self._program, self._options
+        program = self._program
         for tensor in program.inputs:
             self._hash.update(np.ascontiguousarray(row[tensor]).tobytes())
         number = len(self._epsilons) + len(self._undefined)
@@ -130,20 +114,46 @@ class _Tally:
         if reason is not None:
             self._undefined.append(f"row {number}: {reason}")
             return
-        free = freedom(program, row)
-        bounds = bound_row(program, row, self._targets, free, options.memory_bytes)
-        self._proved = max(self._proved, _largest(bounds))
-        if options.probes and _bent(bounds, options.tolerated_bend):
-            free = freedom(program, row, probes=options.probes)
-            guess = bound_row(program, row, self._targets, free, options.memory_bytes)
-            if _largest(guess) < _largest(bounds):
-                bounds = guess
-                self._estimated += 1
+        found = branches(program, row)
+        if any(_unusable(program, branch.row) for branch in found):
+            found = (undecided(program, row),)
+        parts = [self._bounds(branch, row) for branch in found]
+        proved = widest([part.proved for part in parts])
+        bounds = widest([part.best for part in parts])
+        self._proved = max(self._proved, largest(proved))
+        self._estimated += any(part.best is not part.proved for part in parts)
         self._epsilons.append(bounds.epsilon)
         for index, tensor in enumerate(program.outputs):
-            self._unstable[index] += bool((free.reach[tensor] > 0).any())
-        if self._worst is None or _largest(bounds) > _largest(self._worst):
+            self._unstable[index] += any(
+                bool((part.free.reach[tensor] > 0).any())
+                or not np.array_equal(branch.row[tensor], row[tensor])
+                for branch, part in zip(found, parts, strict=True)
+            )
+        if self._worst is None or largest(bounds) > largest(self._worst):
             self._worst = bounds
+
+    def _bounds(self, branch: Branch, row: Row) -> _Part:
+        """How far runs of a branch are from the row."""
+        program, options = self._program, self._options
+        free = branch.free
+        proved = bound_row(program, branch.row, self._targets, free, options.memory_bytes)
+        best = proved
+        if options.probes and bent(proved, options.tolerated_bend):
+            wide = freedom(program, branch.row, probes=options.probes, pinned=branch.pinned)
+            guess = bound_row(program, branch.row, self._targets, wide, options.memory_bytes)
+            if largest(guess) < largest(proved):
+                best, free = guess, wide
+        if branch.row is row:
+            return _Part(proved, best, free)
+        moved = np.array(
+            [
+                abs(float(branch.row[tensor][place]) - float(row[tensor][place]))
+                for tensor, place in self._targets
+            ]
+        )
+        first = branch.first or 0
+        away = apart(proved, moved, first)
+        return _Part(away, away if best is proved else apart(best, moved, first), free)
 
     def certificate(self) -> Certificate:
         program = self._program
@@ -177,6 +187,7 @@ class _Tally:
             rows=len(epsilons),
             estimated=self._estimated,
             proved=self._proved,
+            safety_factor=MARGIN if self._estimated else ROUNDING,
             outputs=tuple(outputs),
             contributions=_contributions(program, self._worst),
             undefined=tuple(self._undefined),
@@ -185,25 +196,6 @@ class _Tally:
 
 def _run(program: Program, inputs: Row) -> Row:
     return evaluate(program, None, [inputs]).rows[0]
-
-
-def _weighted(weights: Reals, free: Reals) -> Reals:
-    """sum of weight x freedom; an element without bound counts only where it has weight."""
-    unbounded = ~np.isfinite(free)
-    if not unbounded.any():
-        weighted: Reals = weights @ free
-        return weighted
-    finite = weights @ np.where(unbounded, 0.0, free)
-    return np.where(weights[:, unbounded].any(axis=1), np.inf, finite)
-
-
-def _bent(bounds: RowBounds, tolerated: float) -> bool:
-    """Whether kinks, steps and second order make up too much of the largest epsilon."""
-    if not bounds.epsilon.size:
-        return False
-    target = int(np.argmax(bounds.epsilon))
-    bend = float(bounds.bends[:, target].sum())
-    return not math.isfinite(bounds.epsilon[target]) or bend > tolerated * bounds.epsilon[target]
 
 
 def _unusable(program: Program, row: Row) -> str | None:
@@ -216,10 +208,6 @@ def _unusable(program: Program, row: Row) -> str | None:
         if info.element.is_float and not np.isfinite(values).all():
             return f"tensor {info.name!r} holds NaN or infinity"
     return None
-
-
-def _largest(bounds: RowBounds) -> float:
-    return float(bounds.epsilon.max(initial=0.0))
 
 
 def _contributions(program: Program, worst: RowBounds | None) -> tuple[Contribution, ...]:

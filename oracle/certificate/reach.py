@@ -8,7 +8,7 @@ from it, the distance itself (the *reach*), which the remainders need.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oracle.certificate.bounds import rounding, tolerance
+from oracle.certificate.enclosure import Enclosure, enclosure
 from oracle.certificate.frame import Frame
 from oracle.certificate.place import Reals
 from oracle.certificate.rules import RULES
@@ -34,16 +35,26 @@ _PROBES_AT_ONCE: Final = 2**23
 @dataclass(frozen=True)
 class Freedom:
     """`total[i]` is what the elements of instruction i may add; `bend[i]` the part of it that is
-    not tolerance: kinks, steps and second order. `reach[t]` belongs to tensor t."""
+    not tolerance: kinks, steps and second order. `reach[t]` belongs to tensor t, and `limit[t]`,
+    where there is one: no element of it can be farther off, whatever its operands do."""
 
     estimated: bool
     total: tuple[Reals, ...]
     bend: tuple[Reals, ...]
     reach: tuple[Reals, ...]
+    limit: Mapping[int, Reals]
 
 
-def freedom(program: Program, row: Sequence[NDArray[Any]], *, probes: int = 0) -> Freedom:
+def freedom(
+    program: Program,
+    row: Sequence[NDArray[Any]],
+    *,
+    probes: int = 0,
+    pinned: frozenset[int] = frozenset(),
+) -> Freedom:
     """The freedom of every element of one run.
+
+    Of `pinned` instructions it is 0: of runs that agree in what they commit (see `ties`).
 
     With no probes the reach is propagated by absolute values: proved, but it grows with the
     1-norm of every layer, and through the kinks it feeds on itself. With probes it is an estimate,
@@ -55,17 +66,30 @@ def freedom(program: Program, row: Sequence[NDArray[Any]], *, probes: int = 0) -
     tangents = _Tangents(program, probes) if probes else None
     totals: list[Reals] = []
     bends: list[Reals] = []
+    known: dict[int, Enclosure] = {}
+    limits: dict[int, Reals] = {}
     for number, step in enumerate(program.instructions):
         frame = Frame(program, step, row, reaches, wide=probes > 0)
         with np.errstate(all="ignore"):  # what is without bound gives infinities and NaN
             terms, linear, bend, free = _added(frame)
+        moving = any(frame.reach(operand).any() for operand in range(len(step.operands)))
+        found = enclosure(frame, known) if moving else None
         reach = linear + free
+        if number in pinned:
+            free, bend, reach = (np.zeros(step.size) for _ in range(3))
+        elif found is not None:
+            known[step.output] = found
+            limit = limits[step.output] = found.distance(row[step.output].astype(np.float64))
+            # What an element adds to the derivative is at most all that it moves, and that.
+            free = np.minimum(free, limit + linear)
+            bend = np.minimum(bend, free)
+            reach = np.minimum(reach, limit)
         if tangents is not None:
             reach = np.minimum(reach, tangents.advance(number, terms, free))
         reaches[step.output] = reach
         totals.append(free)
         bends.append(bend)
-    return Freedom(probes > 0, tuple(totals), tuple(bends), tuple(reaches))
+    return Freedom(probes > 0, tuple(totals), tuple(bends), tuple(reaches), limits)
 
 
 def _added(frame: Frame) -> tuple[tuple[Term, ...], Reals, Reals, Reals]:

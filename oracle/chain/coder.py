@@ -8,35 +8,27 @@ the types that this project's contracts use (no fixed-size arrays) and no contra
 
 from __future__ import annotations
 
-import operator
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from oracle.chain.wire import to_address
-
-Encode: TypeAlias = Callable[[Any], bytes]
-Decode: TypeAlias = Callable[[bytes, int], Any]
-"""Reads a value whose encoding starts at an offset."""
+from oracle.chain.word_coder import (
+    ADDRESS,
+    BOOL,
+    WORD,
+    Coder,
+    Encode,
+    UnfitValue,
+    UnreadableData,
+    fixed_bytes,
+    signed,
+    unsigned,
+)
 
 Parameter: TypeAlias = Mapping[str, Any]
 """One parameter as the ABI's JSON describes it."""
 
-WORD = 32
-
-
-class UnreadableData(ValueError):
-    """Bytes that are no encoding of the type."""
-
-
-@dataclass(frozen=True, slots=True)
-class Coder:
-    """How values of one type are written and read. `size` is the static size, or 0 if dynamic."""
-
-    encode: Encode
-    decode: Decode
-    size: int
+__all__ = ["Coder", "UnfitValue", "UnreadableData", "coder", "tuple_coder"]
 
 
 def coder(parameter: Parameter) -> Coder:
@@ -55,113 +47,24 @@ def coder(parameter: Parameter) -> Coder:
     if kind == "string":
         return Coder(_encode_string, _decode_string, 0)
     if kind == "address":
-        return Coder(_encode_address, _decode_address, WORD)
+        return ADDRESS
     if kind == "bool":
-        return Coder(_encode_bool, _decode_bool, WORD)
+        return BOOL
     if match := re.fullmatch(r"uint(\d+)", kind):
-        return _unsigned(int(match[1]))
+        return unsigned(int(match[1]))
     if match := re.fullmatch(r"int(\d+)", kind):
-        return _signed(int(match[1]))
+        return signed(int(match[1]))
     if match := re.fullmatch(r"bytes(\d+)", kind):
-        return _fixed_bytes(int(match[1]))
+        return fixed_bytes(int(match[1]))
     raise ValueError(f"ABI type {kind!r} is not supported")
 
 
 def tuple_coder(parameters: Sequence[Parameter]) -> Coder:
     """The coder of a tuple, of a function's arguments, or of its results."""
     members = tuple(coder(parameter) for parameter in parameters)
-    if all(member.size for member in members):
-        return _static_tuple(members)
-    return _dynamic_tuple(members)
-
-
-# ---- words
-
-
-def _unsigned(bits: int) -> Coder:
-    limit = 1 << bits
-
-    def encode(value: Any) -> bytes:
-        number = operator.index(value)  # numpy's integers too; no floats
-        if not 0 <= number < limit:
-            raise ValueError(f"{number} does not fit uint{bits}")
-        return number.to_bytes(WORD, "big")
-
-    def decode(data: bytes, at: int) -> int:
-        number = int.from_bytes(data[at : at + WORD], "big")
-        if number >= limit:
-            raise UnreadableData(f"{number} does not fit uint{bits}")
-        return number
-
-    return Coder(encode, decode, WORD)
-
-
-def _signed(bits: int) -> Coder:
-    limit = 1 << (bits - 1)
-
-    def encode(value: Any) -> bytes:
-        number = operator.index(value)
-        if not -limit <= number < limit:
-            raise ValueError(f"{number} does not fit int{bits}")
-        return number.to_bytes(WORD, "big", signed=True)
-
-    def decode(data: bytes, at: int) -> int:
-        number = int.from_bytes(data[at : at + WORD], "big", signed=True)
-        if not -limit <= number < limit:
-            raise UnreadableData(f"{number} does not fit int{bits}")
-        return number
-
-    return Coder(encode, decode, WORD)
-
-
-def _fixed_bytes(length: int) -> Coder:
-    padding = bytes(WORD - length)
-
-    def encode(value: Any) -> bytes:
-        if not isinstance(value, bytes) or len(value) != length:
-            raise ValueError(f"expected {length} bytes, got {value!r}")
-        return value + padding
-
-    def decode(data: bytes, at: int) -> bytes:
-        if data[at + length : at + WORD] != padding:
-            raise UnreadableData(f"dirty padding after bytes{length}")
-        return data[at : at + length]
-
-    return Coder(encode, decode, WORD)
-
-
-_ADDRESS_PADDING = bytes(12)
-_FALSE = bytes(WORD)
-_TRUE = (1).to_bytes(WORD, "big")
-
-
-def _encode_address(value: Any) -> bytes:
-    if not isinstance(value, str) or len(value) != 42 or not value.startswith("0x"):
-        raise ValueError(f"{value!r} is not an address")
-    return _ADDRESS_PADDING + bytes.fromhex(value[2:])
-
-
-def _decode_address(data: bytes, at: int) -> str:
-    if data[at : at + 12] != _ADDRESS_PADDING:
-        raise UnreadableData("dirty padding before an address")
-    return to_address(data[at + 12 : at + WORD])
-
-
-def _encode_bool(value: Any) -> bytes:
-    if value is True:
-        return _TRUE
-    if value is False:
-        return _FALSE
-    raise ValueError(f"{value!r} is not a bool")
-
-
-def _decode_bool(data: bytes, at: int) -> bool:
-    word = data[at : at + WORD]
-    if word == _FALSE:
-        return False
-    if word == _TRUE:
-        return True
-    raise UnreadableData("a bool is 0 or 1")
+    names = tuple(str(parameter.get("name", "")) for parameter in parameters)
+    made = _static_tuple if all(member.size for member in members) else _dynamic_tuple
+    return made(members, names)
 
 
 # ---- bytes, strings and arrays
@@ -226,7 +129,7 @@ def _array(member: Coder) -> Coder:
 # ---- tuples
 
 
-def _static_tuple(members: Sequence[Coder]) -> Coder:
+def _static_tuple(members: Sequence[Coder], names: Sequence[str]) -> Coder:
     encoders = tuple(member.encode for member in members)
     size = sum(member.size for member in members)
     places = _places(members)
@@ -234,7 +137,10 @@ def _static_tuple(members: Sequence[Coder]) -> Coder:
     def encode(values: Any) -> bytes:
         if len(values) != len(encoders):
             raise ValueError(f"expected {len(encoders)} values, got {len(values)}")
-        return b"".join([encode(value) for encode, value in zip(encoders, values, strict=True)])
+        try:
+            return b"".join([encode(value) for encode, value in zip(encoders, values, strict=True)])
+        except UnfitValue as unfit:
+            raise _named(unfit, names, encoders, values) from None
 
     def decode(data: bytes, at: int) -> tuple[Any, ...]:
         if at + size > len(data):
@@ -244,14 +150,17 @@ def _static_tuple(members: Sequence[Coder]) -> Coder:
     return Coder(encode, decode, size)
 
 
-def _dynamic_tuple(members: Sequence[Coder]) -> Coder:
+def _dynamic_tuple(members: Sequence[Coder], names: Sequence[str]) -> Coder:
     head = sum(member.size or WORD for member in members)
     places = _places(members)
 
     def encode(values: Any) -> bytes:
         if len(values) != len(members):
             raise ValueError(f"expected {len(members)} values, got {len(values)}")
-        return _join(members, values)
+        try:
+            return _join(members, values)
+        except UnfitValue as unfit:
+            raise _named(unfit, names, [member.encode for member in members], values) from None
 
     def decode(data: bytes, at: int) -> tuple[Any, ...]:
         if at + head > len(data):
@@ -264,6 +173,20 @@ def _dynamic_tuple(members: Sequence[Coder]) -> Coder:
         )
 
     return Coder(encode, decode, 0)
+
+
+def _named(
+    unfit: UnfitValue, names: Sequence[str], encoders: Sequence[Encode], values: Sequence[Any]
+) -> UnfitValue:
+    """The same, with the name of the innermost parameter; looked for only once it is needed."""
+    if unfit.parameter:
+        return unfit
+    for name, encode, value in zip(names, encoders, values, strict=True):
+        try:
+            encode(value)
+        except UnfitValue:
+            return UnfitValue(unfit.reason, name)
+    return unfit
 
 
 def _places(members: Sequence[Coder]) -> tuple[tuple[Coder, int], ...]:

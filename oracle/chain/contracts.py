@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from oracle.chain.court_contract import CourtBinding
 from oracle.chain.deployment import Deployment
 from oracle.chain.oracle_contract import OracleBinding
 from oracle.chain.registry_contract import RegistryBinding
@@ -22,6 +23,7 @@ class Contracts:
     staking: StakingBinding
     registry: RegistryBinding
     token: TokenBinding
+    court: CourtBinding
 
     @classmethod
     def at(cls, rpc: Rpc, deployment: Deployment) -> Contracts:
@@ -35,4 +37,5 @@ class Contracts:
                 rpc, deployment.registry, deployed_block=deployment.deployed_block
             ),
             token=TokenBinding(rpc, deployment.token),
+            court=CourtBinding(rpc, deployment.court),
         )

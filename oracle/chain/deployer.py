@@ -1,7 +1,7 @@
 """Puts the contracts on a chain.
 
-Responsible for the order: the staking contract and the oracle name each other in immutable fields,
-so the oracle's address is worked out from the deployer's nonce first. Knows nothing of its users.
+Responsible for the order: registry, staking, oracle and court name each other in immutable fields,
+so some addresses are worked out from the deployer's nonce first. Knows nothing of its users.
 """
 
 from __future__ import annotations
@@ -17,11 +17,20 @@ from oracle.chain.binding import Binding
 from oracle.chain.deployment import Deployment, DeploymentParameters
 from oracle.chain.sender import TransactionSender
 from oracle.chain.token_contract import TokenBinding
-from oracle.core.types import ZERO_ADDRESS, Address
+from oracle.core.types import Address
 from oracle.errors import ChainUnreachable, ConfigurationError
 
 DEVNET_SUPPLY: Final = 10**9 * 10**18
 """OPG base units that the devnet's token mints to its deployer."""
+
+RULES: Final = (
+    "ArithmeticRules",
+    "ElementaryRules",
+    "SelectionRules",
+    "QuantisedRules",
+    "SumRules",
+)
+"""Contracts of the court's rules, in the order of `FraudVerifier`'s constructor."""
 
 
 async def deploy_token(sender: TransactionSender, supply: int = DEVNET_SUPPLY) -> Address:
@@ -35,13 +44,11 @@ async def deploy(
     parameters: DeploymentParameters,
     *,
     token: Address | None = None,
-    court: Address | None = None,
 ) -> Deployment:
-    """Deploys registry, staking and oracle.
+    """Deploys registry, staking, oracle, and the court with its verifier.
 
     Args:
         token: OPG on this chain; without one, a new devnet token is deployed first.
-        court: where there is one; it must not change afterwards.
 
     Raises:
         ConfigurationError: there is no contract at `token`.
@@ -58,20 +65,24 @@ async def deploy(
         raise ConfigurationError(f"there is no token at {token} on chain {rpc.chain_id}")
     else:
         await TokenBinding(rpc, token).total_supply()
-    judge = court or ZERO_ADDRESS
+    verifier = await deploy_verifier(sender)
+    nonce = await sender.gateway.next_nonce(sender.address, pending=True)
+    # In this order: registry, staking, oracle, court.
+    expected_oracle, expected_court = (_address_at(sender, nonce + place) for place in (2, 3))
     registry = await _create(
         sender,
         abi.load("ModelRegistry").creation_code(
-            judge, parameters.min_challenge_window, parameters.max_challenge_window
+            expected_court, parameters.min_challenge_window, parameters.max_challenge_window
         ),
     )
-    nonce = await sender.gateway.next_nonce(sender.address, pending=True)
-    creator = HexAddress(HexStr(sender.address))
-    expected_oracle = Address(get_create_address(creator, Nonce(nonce + 1)))
     staking = await _create(
         sender,
         abi.load("OperatorStaking").creation_code(
-            token, expected_oracle, judge, parameters.exit_delay, parameters.signer_delay
+            token,
+            expected_oracle,
+            expected_court,
+            parameters.exit_delay,
+            parameters.signer_delay,
         ),
     )
     oracle = await _create(
@@ -80,17 +91,31 @@ async def deploy(
             token,
             staking,
             registry,
-            judge,
+            expected_court,
             parameters.max_ttl,
             parameters.max_challenge_window,
             parameters.dispute_allowance,
         ),
     )
-    if oracle != expected_oracle:
-        raise ChainUnreachable(
-            f"the oracle is at {oracle}, not at {expected_oracle} as the staking contract has it",
-            hint="the deploying key sent something else in between: deploy again",
-        )
+    court = await _create(
+        sender,
+        abi.load("DisputeManager").creation_code(
+            oracle,
+            verifier,
+            parameters.reveal_deposit,
+            parameters.announcement_age,
+            parameters.priority_period,
+        ),
+    )
+    for name, made, expected in (
+        ("oracle", oracle, expected_oracle),
+        ("court", court, expected_court),
+    ):
+        if made != expected:
+            raise ChainUnreachable(
+                f"the {name} is at {made}, not at {expected} as the other contracts have it",
+                hint="the deploying key sent something else in between: deploy again",
+            )
     return Deployment(
         chain_id=rpc.chain_id,
         genesis_hash=genesis.hash,
@@ -100,8 +125,15 @@ async def deploy(
         staking=staking,
         oracle=oracle,
         court=court,
+        verifier=verifier,
         parameters=parameters,
     )
+
+
+async def deploy_verifier(sender: TransactionSender) -> Address:
+    """What the court asks about proofs, and its rules. It has no state and serves any court."""
+    rules = [await _create(sender, abi.load(name).creation_code()) for name in RULES]
+    return await _create(sender, abi.load("FraudVerifier").creation_code(*rules))
 
 
 async def deploy_example(
@@ -110,6 +142,11 @@ async def deploy_example(
     """Deploys an example dApp, such as `ChequeClearing`, by its constructor's arguments."""
     code = abi.load(contract_name).creation_code(*arguments)
     return Binding(sender.rpc, contract_name, await _create(sender, code))
+
+
+def _address_at(sender: TransactionSender, nonce: int) -> Address:
+    """Where the sender's transaction of that nonce creates a contract."""
+    return Address(get_create_address(HexAddress(HexStr(sender.address)), Nonce(nonce)))
 
 
 async def _create(sender: TransactionSender, creation_code: bytes) -> Address:

@@ -19,13 +19,13 @@ from oracle.core.typed_data import Domain
 from oracle.core.types import Address, address, bytes32
 from oracle.errors import ConfigurationError, InputError, WrongChain
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 _HINT = "make one with `oracle devnet up` or `oracle deploy`"
 
 
 @dataclass(frozen=True, slots=True)
 class DeploymentParameters:
-    """What the contracts are built with. All in seconds.
+    """What the contracts are built with. All in seconds, but for the deposit.
 
     Attributes:
         min_challenge_window, max_challenge_window: bounds of a model's challenge window; the latter
@@ -35,6 +35,10 @@ class DeploymentParameters:
         dispute_allowance: what disputes may add to the latest end of a window.
         exit_delay: from unbonding to withdrawal; covers all of the former.
         signer_delay: until a new signer replaces the present one.
+        announcement_age: by how much an announcement must precede a conviction that pays at once.
+        priority_period: for how long the share of any other conviction is held.
+        reveal_deposit: OPG base units that a first demand to reveal costs. Half of it must be worth
+            the gas of a reveal to an operator.
     """
 
     min_challenge_window: int = 10 * 60
@@ -44,12 +48,17 @@ class DeploymentParameters:
     dispute_allowance: int = 3 * 24 * 3600
     exit_delay: int = 14 * 24 * 3600
     signer_delay: int = 24 * 3600
+    announcement_age: int = 60
+    priority_period: int = 24 * 3600
+    reveal_deposit: int = 10**18
 
     def __post_init__(self) -> None:
         for part in fields(self):
             value = getattr(self, part.name)
             if type(value) is not int or value < 0:
-                raise ConfigurationError(f"{part.name} is {value!r}, not a number of seconds")
+                raise ConfigurationError(f"{part.name} is {value!r}, not a number")
+        if 0 in (self.announcement_age, self.priority_period, self.reveal_deposit):
+            raise ConfigurationError("age, period and deposit of the court cannot be 0")
         if not self.min_challenge_window <= self.default_window <= self.max_challenge_window:
             raise ConfigurationError(
                 f"the default window of {self.default_window} s is not between the bounds of "
@@ -74,6 +83,8 @@ class DeploymentParameters:
             dispute_allowance=60,
             exit_delay=4300,
             signer_delay=10,
+            announcement_age=2,
+            priority_period=30,
         )
 
 
@@ -82,7 +93,8 @@ class Deployment:
     """Where everything is.
 
     Attributes:
-        court: None where the deployment has none.
+        court: the dispute manager; it and nobody else may void an answer.
+        verifier: what the court asks about proofs.
         deployed_block: nothing happened before it.
         genesis_hash: tells two devnets of one chain id apart.
         examples: addresses of example dApps by name.
@@ -95,7 +107,8 @@ class Deployment:
     registry: Address
     staking: Address
     oracle: Address
-    court: Address | None
+    court: Address
+    verifier: Address
     parameters: DeploymentParameters
     examples: Mapping[str, Address] = field(default_factory=dict)
 
@@ -129,7 +142,8 @@ class Deployment:
                 registry=address(document["registry"]),
                 staking=address(document["staking"]),
                 oracle=address(document["oracle"]),
-                court=None if document["court"] is None else address(document["court"]),
+                court=address(document["court"]),
+                verifier=address(document["verifier"]),
                 parameters=parameters,
                 examples={name: address(at) for name, at in document["examples"].items()},
             )
@@ -189,7 +203,7 @@ class Deployment:
                 f"chain {self.chain_id} at {rpc.endpoint} began anew since the deployment",
                 hint="deploy again: `oracle devnet up`",
             )
-        for name in ("token", "registry", "staking", "oracle"):
+        for name in ("token", "registry", "staking", "oracle", "court", "verifier"):
             at: Address = getattr(self, name)
             if not await rpc.code(at):
                 raise WrongChain(

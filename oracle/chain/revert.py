@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from oracle.chain import abi
 from oracle.chain.coder import UnreadableData, coder
+from oracle.chain.revert_words import by_how_much, in_words
 from oracle.chain.rpc import RpcRefusal
 from oracle.core.request import RequestState
 from oracle.errors import ContractReverted
@@ -22,8 +23,11 @@ HINTS: Final[Mapping[str, str]] = {
     "CallbackGasTooHigh": "lower the callback's gas limit",
     "CommitmentMismatch": "bring the operator, result hash and trace root of the posted answer",
     "DeadlineNotPassed": "wait until the deadline is over",
-    "DeadlineOutOfBounds": "choose a deadline between the two times given",
     "DeadlinePassed": "the request can no longer be accepted or answered; it can be expired",
+    "DemandTooLate": "the answer's last second would come before the time to reveal and to use it",
+    "DemandUnknown": "it was met, timed out or refunded; see the court's events of the request",
+    "DepositAboveMaximum": "offer a larger deposit: others have demanded in the meantime",
+    "DisputeNotOver": "a deposit returns when the answer is voided or final",
     "ERC20InsufficientAllowance": "approve the contract to spend OPG first",
     "ERC20InsufficientBalance": "the account holds too little OPG",
     "EndpointTooLong": "announce a shorter URL",
@@ -31,19 +35,35 @@ HINTS: Final[Mapping[str, str]] = {
     "ModelNotLive": "register the model, or choose one that is not deprecated",
     "NotEnoughGasForCallback": "send the transaction with a higher gas limit",
     "NotFinalYet": "wait until the answer is final",
+    "NotInDispute": "the request is over: what was pending can be refunded",
     "NotRegistrar": "only the account that registered the model may deprecate it",
     "NotRequester": "only the account that pays for the request may cancel it",
+    "NotViolated": "the element may come from an honest run; prove another",
+    "NothingAtStake": "the request's bond is not to be slashed now, or was",
     "OperatorExists": "this account is an operator already; change its keys instead",
     "OperatorUnknown": "register the operator first",
+    "PriorityNotOver": "wait until nobody can claim the share before its holder",
+    "RevealWindowNotOver": "the operator still has time to reveal",
+    "RevealWindowOver": "the demand can only time out now",
+    "RevealsNotOffered": "prove fraud from what is published: this model has no reveals",
     "SignatureExpired": "sign a new acceptance",
     "SignatureInvalid": "sign with the key that is registered, for this chain and this oracle",
-    "UnbondingNotOver": "wait until the exit delay is over",
     "WindowOutOfBounds": "choose a challenge window between the two bounds given",
     "WrongState": "look the request up: it has moved on, or its terms are not those of the id",
 }
 
 _STATE_NAMES = {state.value: state.name.title().replace("_", "") for state in RequestState}
 """As the contract spells them."""
+
+_STATES_OF: Final[Mapping[str, tuple[str, ...]]] = {
+    "WrongState": ("expected", "actual"),
+    "NotInDispute": ("state",),
+    "DisputeNotOver": ("state",),
+    "NothingAtStake": ("state",),
+}
+"""Which arguments of an error are states of a request."""
+
+_VERDICT_NAMES: Final[Mapping[int, str]] = {0: "Undefined", 1: "Within", 2: "Violated"}
 
 _PANICS: Final[Mapping[int, str]] = {
     0x01: "a failed assertion",
@@ -81,7 +101,12 @@ def decode_revert(revert_data: bytes) -> ContractReverted:
         declared = abi.errors_by_selector().get(selector)
         if declared is not None:
             arguments = _readable(declared.name, declared.decode(revert_data))
-            return ContractReverted(declared.name, arguments, hint=HINTS.get(declared.name))
+            return ContractReverted(
+                declared.name,
+                arguments,
+                shown=in_words(declared.name, arguments),
+                hint=by_how_much(declared.name, arguments) or HINTS.get(declared.name),
+            )
     except UnreadableData:
         pass
     return ContractReverted("unknown", {"data": revert_data} if revert_data else {})
@@ -111,10 +136,11 @@ def _revert_data(error_data: object) -> bytes | None:
 
 
 def _readable(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Names the states of a WrongState."""
-    if name != "WrongState":
-        return arguments
+    """Names the states of a request, and the verdict of a NotViolated."""
+    if name == "NotViolated":
+        return {"verdict": _VERDICT_NAMES.get(arguments["verdict"], arguments["verdict"])}
+    places = _STATES_OF.get(name, ())
     return {
-        key: _STATE_NAMES.get(value, value) if key in ("expected", "actual") else value
+        key: _STATE_NAMES.get(value, value) if key in places else value
         for key, value in arguments.items()
     }

@@ -8,6 +8,7 @@ the worker has its own, durable way.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from oracle.chain.codec import decode_logs
 from oracle.chain.gateway import Gateway, Receipt
 from oracle.chain.keystore import LocalSigner
 from oracle.chain.rpc import Rpc
+from oracle.chain.turn import turn
 from oracle.chain.wire import RawLog
 from oracle.core.event import ChainEvent
 from oracle.core.transaction import Attempt, Call, Fees, Mined, SendOutcome
@@ -29,6 +31,10 @@ GAS_MARGIN_PERCENT: Final = 20
 WAIT_SECONDS: Final = 120.0
 _FIRST_PAUSE_SECONDS = 0.02
 _LONGEST_PAUSE_SECONDS = 1.0
+
+_TRIES = 5
+_NONCE_TAKEN = re.compile(r"took the nonce|replacement .*underpriced", re.IGNORECASE)
+"""The first is the gateway's word for every node's "nonce too low"."""
 
 Sign: TypeAlias = Callable[[int, Fees], tuple[bytes, bytes]]
 
@@ -49,6 +55,12 @@ class Sent:
     def events(self) -> tuple[ChainEvent, ...]:
         """What the oracle said in it."""
         return decode_logs(self.logs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Submitted:
+    hash: bytes
+    nonce: int
 
 
 class TransactionSender:
@@ -90,8 +102,7 @@ class TransactionSender:
                 chain_id=self.rpc.chain_id, nonce=nonce, call=call, fees=fees, value=value
             )
 
-        transaction_hash = await self._submit(sign)
-        sent = await self._await(transaction_hash)
+        sent = await self._await(await self._submit(sign))
         if not sent.mined.succeeded:
             raise await self._why(call, sent.mined)
         return sent
@@ -114,18 +125,27 @@ class TransactionSender:
             raise ContractReverted("unknown", {"transaction": sent.hash})
         return sent
 
-    async def _submit(self, sign: Sign) -> bytes:
-        async with self._turn:
-            nonce = await self.gateway.next_nonce(self.address, pending=True)
-            fees = await self.gateway.fees()
-            transaction_hash, raw = sign(nonce, fees)
-            attempt = Attempt(transaction_hash, raw, fees, time.time(), None, None)
-            outcome, reason = await self.gateway.send(attempt)
-        if outcome is SendOutcome.REFUSED:
-            raise ChainRefused(f"the node refused the transaction: {reason}", hint=_hint(reason))
-        return transaction_hash
+    async def _submit(self, sign: Sign) -> _Submitted:
+        """Signs with the next nonce and sends; with the one after where another took it first."""
+        async with self._turn, turn(self.rpc.chain_id, self.address, "nonce"):
+            lowest = 0
+            for _ in range(_TRIES):
+                nonce = await self.gateway.next_nonce(self.address, pending=True)
+                # A node that lags behind the one that refused still gives the nonce that is taken.
+                nonce = max(nonce, lowest)
+                fees = await self.gateway.fees()
+                transaction_hash, raw = sign(nonce, fees)
+                attempt = Attempt(transaction_hash, raw, fees, time.time(), None, None)
+                outcome, reason = await self.gateway.send(attempt)
+                if outcome is not SendOutcome.REFUSED:
+                    return _Submitted(transaction_hash, nonce)
+                if not _NONCE_TAKEN.search(reason or ""):
+                    break
+                lowest = nonce + 1
+        raise ChainRefused(f"the node refused the transaction: {reason}", hint=_hint(reason))
 
-    async def _await(self, transaction_hash: bytes) -> Sent:
+    async def _await(self, submitted: _Submitted) -> Sent:
+        transaction_hash = submitted.hash
         give_up_at = time.monotonic() + self._wait_seconds
         pause = _FIRST_PAUSE_SECONDS
         while True:
@@ -138,6 +158,8 @@ class TransactionSender:
                     f"{self._wait_seconds:g} s",
                     hint="it may still be mined: look it up before sending another",
                 )
+            if pause == _LONGEST_PAUSE_SECONDS:
+                await self._check_nonce(submitted)
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
 
@@ -149,6 +171,21 @@ class TransactionSender:
             if time.monotonic() > give_up_at:
                 raise
             return None
+
+    async def _check_nonce(self, submitted: _Submitted) -> None:
+        """Raises ChainRefused where another transaction was mined with the nonce of this one."""
+        try:
+            latest = await self.gateway.next_nonce(self.address, pending=False)
+            # Asked again, since it may have been mined since it was last looked for.
+            if latest <= submitted.nonce or await self.gateway.receipt(submitted.hash):
+                return
+        except ChainUnreachable:
+            return
+        raise ChainRefused(
+            f"another transaction of {self.address} took nonce {submitted.nonce} from "
+            f"0x{submitted.hash.hex()}",
+            hint="send it again, and use the key in one place at a time",
+        )
 
     async def _why(self, call: Call, mined: Mined) -> ContractReverted:
         """Repeats a failed call on the block it failed in, and on the one before."""
@@ -169,6 +206,10 @@ def _with_margin(gas: int) -> int:
 
 
 def _hint(reason: str | None) -> str | None:
-    if reason is not None and "insufficient funds" in reason.lower():
+    if reason is None:
+        return None
+    if _NONCE_TAKEN.search(reason):
+        return "something else sends with this key at the same time: let it end, then try again"
+    if "insufficient funds" in reason.lower():
         return "fund the account with the chain's native coin, which pays for gas"
     return None

@@ -15,7 +15,7 @@ from oracle.chain.sender import TransactionSender
 from oracle.chain.token_contract import TokenBinding
 from oracle.cli.command import verb
 from oracle.cli.context import Json, output, settings
-from oracle.core.types import address
+from oracle.core.types import address, format_opg, opg
 from oracle.errors import ConfigurationError
 
 _PRODUCTION = DeploymentParameters()
@@ -49,10 +49,20 @@ async def run(
     signer_delay: Annotated[
         int, typer.Option(help="Until a new signer takes over, seconds.")
     ] = _PRODUCTION.signer_delay,
+    announcement_age: Annotated[
+        int,
+        typer.Option(help="From an announcement to a conviction that pays at once, seconds."),
+    ] = _PRODUCTION.announcement_age,
+    priority_period: Annotated[
+        int, typer.Option(help="For how long any other conviction's share is held, seconds.")
+    ] = _PRODUCTION.priority_period,
+    reveal_deposit: Annotated[
+        str, typer.Option(help="OPG that a first demand to reveal costs.")
+    ] = format_opg(_PRODUCTION.reveal_deposit),
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Deploy registry, staking and oracle with the owner's key; write the addresses file."""
+    """Deploy registry, staking, oracle and court with the owner's key; write the addresses file."""
     configured = settings()
     out = output(as_json)
     path = configured.deployment_path
@@ -68,6 +78,9 @@ async def run(
         dispute_allowance=dispute_allowance,
         exit_delay=exit_delay,
         signer_delay=signer_delay,
+        announcement_age=announcement_age,
+        priority_period=priority_period,
+        reveal_deposit=opg(reveal_deposit),
     )
     key = connection.signer(configured, "owner")
     opg_token = address(token)
@@ -76,9 +89,10 @@ async def run(
     ) as rpc:
         symbol = await TokenBinding(rpc, opg_token).symbol()
         out.say(f"chain {rpc.chain_id} at {rpc.endpoint}, deployer {key.address}")
-        out.say(f"token {opg_token} ({symbol}); no court: Unproven models only")
-        for name, seconds in asdict(parameters).items():
-            out.say(f"{name.replace('_', ' ')}: {seconds} s")
+        out.say(f"token {opg_token} ({symbol})")
+        for name, value in asdict(parameters).items():
+            shown = f"{format_opg(value)} OPG" if name == "reveal_deposit" else f"{value} s"
+            out.say(f"{name.replace('_', ' ')}: {shown}")
         if not yes and not typer.confirm("None of this can be changed later. Deploy?", err=True):
             raise typer.Exit(1)
         with out.progress("deploying"):
@@ -90,6 +104,8 @@ async def run(
             "staking": made.staking,
             "registry": made.registry,
             "token": made.token,
+            "court": made.court,
+            "verifier": made.verifier,
             "deployment": str(path),
         }
     )

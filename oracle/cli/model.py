@@ -5,31 +5,29 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
-from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from oracle.bootstrap import connection
-from oracle.bootstrap.models import PreparedModel, add_model, prepare_model
+from oracle.bootstrap.models import CERTIFIED_ROWS, PreparedModel, add_model, prepare_model
 from oracle.bootstrap.sample_rows import read_rows
-from oracle.certificate.certificate import Certificate
 from oracle.chain.contracts import Contracts
+from oracle.cli import model_upkeep
 from oracle.cli.command import verb
 from oracle.cli.context import Json, output, settings
+from oracle.cli.model_facts import certified, describe, facts, measured
 from oracle.cli.output import Output
-from oracle.client.answer import backing
-from oracle.core.model import Model, error_bar
-from oracle.core.schema import TensorSpec
 from oracle.core.types import Tier, format_opg, opg
 from oracle.errors import InputError
 from oracle.inference.model_file import inspect
 from oracle.inference.model_library import ModelLibrary
-from oracle.program.sizes import multiply_adds
+from oracle.program.manifest import manifest_beside
 
 app = typer.Typer(help="Models: compile, certify, register, look up.")
+model_upkeep.register(app)
 
 
 class TierName(StrEnum):
@@ -47,9 +45,13 @@ TierOption = Annotated[
 ]
 InputsOption = Annotated[
     Path | None,
-    typer.Option("--inputs", help="An .npz file with rows of input, to certify the model on."),
+    typer.Option(
+        "--inputs", help="An .npz file with rows of input, to compare and certify the model on."
+    ),
 ]
-RowsOption = Annotated[int, typer.Option("--rows", min=1, help="Rows of it that are taken.")]
+RowsOption = Annotated[
+    int, typer.Option("--rows", min=1, help="Rows of it to certify on; all are compared.")
+]
 
 
 @verb(app, "compile")
@@ -60,10 +62,14 @@ async def compile_file(
     ] = None,
     tier: TierOption = None,
     inputs: InputsOption = None,
-    rows: RowsOption = 32,
+    rows: RowsOption = CERTIFIED_ROWS,
     as_json: Json = False,
 ) -> None:
-    """Turn an ONNX model into the program that is run and judged; register nothing."""
+    """Turn an ONNX model into the program that is run and judged; register nothing.
+
+    Says how far the program's outputs are from the model's, over --inputs or generated rows, and
+    writes all that is known of it into a manifest beside the program.
+    """
     if tier is TierName.UNPROVEN:
         raise InputError("an unproven model is not compiled", hint="register it with model add")
     out = output(as_json)
@@ -71,17 +77,18 @@ async def compile_file(
     assert prepared.compiled is not None
     target = to or file.with_suffix(".program.onnx")
     target.write_bytes(prepared.compiled.file)
-    out.result(facts(prepared) | {"written_to": str(target)})
+    manifest = _write_manifest(prepared, manifest_beside(target))
+    out.result(facts(prepared) | {"written_to": str(target), "manifest": str(manifest)})
 
 
 @verb(app, "certify")
 async def certify_file(
     file: Annotated[Path, typer.Argument(help="ONNX file.")],
     inputs: Annotated[Path, typer.Option("--inputs", help="An .npz file with rows of input.")],
-    rows: RowsOption = 32,
+    rows: RowsOption = CERTIFIED_ROWS,
     tier: TierOption = None,
     to: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Where the certificate is written.")
+        Path | None, typer.Option("--output", "-o", help="Where the manifest is written.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -91,11 +98,11 @@ async def certify_file(
     if prepared.certificate is None:
         raise InputError("an unproven model has no certificate")
     if to is not None:
-        to.write_text(prepared.certificate.to_json())
+        _write_manifest(prepared, to)
     if as_json:
-        out.result(asdict(prepared.certificate) | {"epsilon": prepared.certificate.epsilon})
+        out.result(prepared.certificate.document())
     else:
-        out.result({"tier": prepared.tier.name.lower(), **_certified(prepared.certificate)})
+        out.result({"tier": prepared.tier.name.lower(), **certified(prepared.certificate)})
         out.table(
             "Where it comes from",
             ("instruction", "name", "operation", "share"),
@@ -115,7 +122,7 @@ async def add(
     min_bond: Annotated[str, typer.Option(help="Smallest bond, in OPG.")] = "10",
     tier: TierOption = None,
     inputs: InputsOption = None,
-    rows: RowsOption = 32,
+    rows: RowsOption = CERTIFIED_ROWS,
     as_json: Json = False,
 ) -> None:
     """Compile an ONNX file, certify it, keep it, and register it under the owner's key."""
@@ -145,50 +152,21 @@ async def _prepare(
     out: Output, file: Path, tier: TierName | None, inputs: Path | None, rows: int
 ) -> PreparedModel:
     wished = None if tier is None else Tier[tier.name]
-    given = None if inputs is None else read_rows(inputs, inspect(file).schema, most=rows)
+    given = None if inputs is None else read_rows(inputs, inspect(file).schema)
     say: Callable[[str], None] = out.say if os.isatty(2) else lambda _: None
     with out.progress("compiling"):
-        return await asyncio.to_thread(prepare_model, file, tier=wished, rows=given, say=say)
+        return await asyncio.to_thread(
+            prepare_model, file, tier=wished, rows=given, certify_on=rows, say=say
+        )
 
 
-def facts(prepared: PreparedModel) -> dict[str, Any]:
-    """What there is to say of a prepared model."""
-    shown: dict[str, Any] = {
-        "tier": backing(prepared.tier),
-        "program_root" if prepared.compiled else "file_sha256": prepared.root,
-        "bytes": prepared.file.size,
-        "parameters": prepared.file.parameter_count,
-        "operators": ", ".join(prepared.file.operators),
-        "inputs": [shape(spec) for spec in prepared.schema.inputs],
-        "outputs": [shape(spec) for spec in prepared.schema.outputs],
-    }
-    if prepared.compiled is not None:
-        program = prepared.compiled.program
-        shown |= {
-            "instructions": len(program.instructions),
-            "multiply_adds": multiply_adds(program),
-            "trace_bytes": program.row_trace_bytes,
-            "error_bar": error_bar(prepared.epsilon),
-        }
-        if prepared.compiled.single_only:
-            shown["one_row_a_request"] = prepared.compiled.single_only
-    return shown
-
-
-def _certified(certificate: Certificate) -> dict[str, Any]:
-    return {
-        "epsilon": certificate.epsilon,
-        "rows": certificate.rows,
-        "rows_with_estimated_reach": certificate.estimated,
-        "rows_undefined": len(certificate.undefined),
-        "inputs_sha256": certificate.inputs_sha256,
-        "outputs": [
-            f"{one.name}: at most {max(one.maximum):.3g}"
-            if one.is_float and one.maximum
-            else f"{one.name}: could change in {one.unstable} rows"
-            for one in certificate.outputs
-        ],
-    }
+def _write_manifest(prepared: PreparedModel, file: Path) -> Path:
+    assert prepared.manifest is not None
+    try:
+        file.write_text(prepared.manifest.to_json())
+    except OSError as error:
+        raise InputError(f"cannot write {file}: {error.strerror}") from None
+    return file
 
 
 @verb(app, "list")
@@ -222,9 +200,12 @@ async def show(
     async with connection.client(configured) as client:
         found = await client.model(model)
         offers = await client.offers(found.id)
-    facts = describe(found)
-    facts["file_here"] = ModelLibrary(configured.model_store).has(found.terms.program_root)
-    facts["offers"] = [
+    known = describe(found)
+    library, root = ModelLibrary(configured.model_store), found.terms.program_root
+    known["file_here"] = library.has(root)
+    if found.terms.tier is not Tier.UNPROVEN:
+        known |= measured(library.manifest(root), found.terms.epsilon)
+    known["offers"] = [
         {
             "operator": one.operator,
             "price_opg": format_opg(one.offer.price),
@@ -236,30 +217,4 @@ async def show(
         }
         for one in offers
     ]
-    output(as_json).result(facts)
-
-
-def describe(model: Model) -> dict[str, Any]:
-    """A model's facts by name."""
-    return {
-        "id": model.id,
-        "name": model.name,
-        "registrar": model.registrar,
-        "live": model.live,
-        "tier": backing(model.terms.tier),
-        "file_sha256" if model.terms.tier is Tier.UNPROVEN else "program_root": (
-            model.terms.program_root
-        ),
-        "uri": model.uri,
-        "challenge_window_seconds": model.terms.challenge_window,
-        "min_bond_opg": format_opg(model.terms.min_bond),
-        "error_bar": error_bar(model.terms.epsilon),
-        "inputs": [shape(spec) for spec in model.schema.inputs],
-        "outputs": [shape(spec) for spec in model.schema.outputs],
-    }
-
-
-def shape(spec: TensorSpec) -> str:
-    """Like `pixels float32[N, 64]`."""
-    axes = ", ".join("N" if axis is None else str(axis) for axis in spec.shape)
-    return f"{spec.name} {spec.element.value}[{axes}]"
+    output(as_json).result(known)

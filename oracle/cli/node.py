@@ -10,10 +10,12 @@ import typer
 
 from oracle.bootstrap.connection import client
 from oracle.bootstrap.node import SystemClock, run_node
+from oracle.bootstrap.readiness import lacks, signer_gas
 from oracle.cli.command import verb
 from oracle.cli.context import Json, operator_address, output, settings, start_logging
 from oracle.core.types import address, format_opg
 from oracle.errors import ChainUnreachable, NotFound
+from oracle.inference.model_library import ModelLibrary
 from oracle.ports import Heartbeat
 from oracle.storage.heartbeat import HeartbeatFile
 from oracle.storage.storage import open_storage
@@ -88,7 +90,14 @@ async def status(as_json: Json = False) -> None:
     try:
         async with client(configured) as opened:
             chain = await opened.staking.status(operator)
+            gas = await signer_gas(opened.rpc, chain.signer)
+            library = ModelLibrary(configured.model_store)
+            missing = await lacks(opened.rpc, opened.deployment, operator, chain.signer, library)
             facts |= {
+                "signer": chain.signer,
+                "signer_balance_wei": gas.balance_wei,
+                "signer_balance_pays_for_answers": gas.answers,
+                "missing": [one.as_facts() for one in missing],
                 "stake_opg": format_opg(chain.stake),
                 "locked_opg": format_opg(chain.locked),
                 "free_opg": format_opg(chain.free),

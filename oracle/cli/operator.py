@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from oracle.bootstrap import connection
 from oracle.chain.keystore import LocalSigner, create_keystore, read_password
+from oracle.chain.revert_words import moment
 from oracle.cli.command import verb
 from oracle.cli.context import Json, operator_address, output, settings
 from oracle.cli.selfcheck import check_machine
@@ -39,7 +41,10 @@ async def init(
         )
         output(as_json).result(
             {"operator": owner, "signer": signer.address, "payout": paid}
-            | {"next": f'set operator = "{owner}", then `oracle operator bond`'}
+            | {
+                "next": f'set operator = "{owner}", send gas to the signer, '
+                "then `oracle operator bond`"
+            }
         )
 
 
@@ -132,6 +137,37 @@ async def endpoint(
     output(as_json).result({"operator": operator, "endpoint": announced})
 
 
+@verb(app, "rotate-signer")
+async def rotate_signer(
+    keystore: Annotated[Path, typer.Argument(help="The new hot key's file; made if missing.")],
+    as_json: Json = False,
+) -> None:
+    """Replace the key that signs answers, after the delay that the contract sets."""
+    made = _signer(keystore, settings().password_file).address
+    async with connection.client(settings(), "owner") as client:
+        staking = client.staking
+        present = (await staking.status(client.sender.address)).signer
+        if made == present:
+            raise InputError(f"{made} is the signer already", hint="name another key's file")
+        sent = await client.sender.send(staking.address, staking.rotate_signer_data(made))
+        delay = await staking.signer_delay()
+        mined = await client.rpc.block(sent.mined.block_number)
+        since = (mined or await client.rpc.latest()).timestamp + delay
+        output(as_json).result(
+            {
+                "operator": client.sender.address,
+                "signer_until_then": present,
+                "new_signer": made,
+                "valid_from": since,
+                "valid_from_date": moment(since),
+                "in_seconds": delay,
+                "transaction": sent.hash,
+                "next": f"send gas to {made}; from then on, and not before, "
+                f'set signer_keystore = "{keystore}" and start the node again',
+            }
+        )
+
+
 @verb(app, "unbond")
 async def unbond(
     amount: Annotated[str, typer.Argument(help="OPG to take out of the free stake.")],
@@ -153,10 +189,13 @@ async def withdraw(as_json: Json = False) -> None:
         exits = await client.staking.unbondings(owner)
         ready = [one for one in exits if one.available_at <= now]
         if not ready:
-            soonest = min((one.available_at for one in exits), default=None)
+            if not exits:
+                raise NotFound("no exit was begun", hint="start one: `oracle operator unbond`")
+            soonest = min(exits, key=lambda one: one.available_at)
             raise NotFound(
                 "no exit is over",
-                hint=f"the next is over at {soonest}" if soonest else "start one: `unbond`",
+                hint=f"the next is over at {moment(soonest.available_at)}, in "
+                f"{soonest.available_at - now} s: {format_opg(soonest.amount)} OPG",
             )
         for one in ready:
             await client.sender.send(
@@ -181,15 +220,19 @@ async def _print_status(client: OracleClient, operator: str, as_json: bool) -> N
     found = await client.staking.status(address(operator))
     exits = await client.staking.unbondings(found.operator)
     models = await client.registry.models()
+    names = Counter(model.name for model in models)
     offers = {}
     for model in models:
         terms = await client.staking.offer(found.operator, model.id)
         if terms.capacity:
-            offers[model.name] = in_words(terms)
+            # Anybody may register a name that is taken.
+            shared = names[model.name] > 1
+            offers[f"{model.name} 0x{model.id.hex()}" if shared else model.name] = in_words(terms)
     output(as_json).result(
         {
             "operator": found.operator,
             "signer": found.signer,
+            "signer_balance_wei": await client.gateway.balance(found.signer),
             "payout": found.payout,
             "stake_opg": format_opg(found.stake),
             "locked_opg": format_opg(found.locked),

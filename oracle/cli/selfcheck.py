@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
+from oracle.bootstrap import connection
+from oracle.bootstrap.readiness import Lack, lacks
 from oracle.bootstrap.selfcheck import selfcheck as judge_own
 from oracle.cli.command import verb
 from oracle.cli.context import Json, output, settings
 from oracle.cli.output import Output
-from oracle.errors import CheatFound
+from oracle.core.types import address
+from oracle.errors import ChainUnreachable, CheatFound, ConfigurationError, NotFound
+from oracle.inference.model_library import ModelLibrary
 
 _TRACES = 20
 
@@ -26,10 +31,41 @@ async def selfcheck(
 ) -> None:
     """Judge this node's latest traces and trial runs of its programs, as the court would."""
     out = output(as_json)
-    await check_machine(out, most)
+    missing = await _missing()
+    await check_machine(out, most, missing=missing)
+    if not as_json:
+        for one in missing:
+            out.say(f"missing: {one.what}\n  next: {one.next_step}")
 
 
-async def check_machine(out: Output, most: int = _TRACES, *, quiet: bool = False) -> None:
+async def _missing() -> list[Lack]:
+    """What keeps this node from serving, where settings say whose it is."""
+    configured = settings()
+    if configured.operator is None:
+        return []
+    operator = address(configured.operator)
+    try:
+        async with connection.client(configured) as client:
+            signer = (await client.staking.status(operator)).signer
+            library = ModelLibrary(configured.model_store)
+            return await lacks(client.rpc, client.deployment, operator, signer, library)
+    except (
+        ConfigurationError,
+        ChainUnreachable,
+        NotFound,
+    ) as error:  # a machine is judged without a chain
+        return [
+            Lack(
+                "unchecked",
+                f"gas and offers could not be looked up: {error.message}",
+                error.hint or "",
+            )
+        ]
+
+
+async def check_machine(
+    out: Output, most: int = _TRACES, *, quiet: bool = False, missing: Sequence[Lack] = ()
+) -> None:
     """Judges, and prints what it found unless `quiet`.
 
     Raises:
@@ -46,6 +82,7 @@ async def check_machine(out: Output, most: int = _TRACES, *, quiet: bool = False
                 (one.what, one.tier.name.lower(), one.elements, one.problem or "honest")
                 for one in done
             ],
+            **({"missing": [one.as_facts() for one in missing]} if out.as_json else {}),
         )
     if broken:
         raise CheatFound(

@@ -19,6 +19,7 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = {
     "keystore": ("keystore", "Encrypted keys."),
     "model": ("model", "Models: compile, certify, register, look up."),
     "operator": ("operator", "An operator's stake and offers, under the owner's key."),
+    "account": ("account", "A key's OPG at the contracts: prepaid, earned, refunded, slashed."),
     "node": ("node", "The operator's worker."),
     "bench": ("bench", "Measure gas, latency, throughput, hashing, and what accountability costs."),
     "deploy": (

@@ -66,10 +66,15 @@ async def verify(
 async def receipt(
     request_id: Annotated[str, typer.Argument(help="0x and 64 hex digits.")],
     file: Annotated[Path, typer.Option("--output", "-o", help="Where to write it.")],
+    endpoint: Annotated[
+        str | None, typer.Option(help="An operator's URL to fetch it from, instead of the chain.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Save the signed receipt of an answer as a file, to be verified by anybody at any time."""
-    saved = await save_receipt(settings(), bytes32(request_id, what="request id"))
+    saved = await save_receipt(
+        settings(), bytes32(request_id, what="request id"), endpoint=endpoint
+    )
     write(saved, file)
     output(as_json).result(
         {"request": request_id, "file": str(file), "signer": saved.signer},

@@ -15,6 +15,7 @@ from oracle.chain.keystore import LocalSigner
 from oracle.chain.oracle_contract import RequestParams
 from oracle.chain.rpc import Rpc
 from oracle.chain.sender import Sent, TransactionSender
+from oracle.chain.turn import turn
 from oracle.client.market import standing_offer
 from oracle.client.view import OracleView
 from oracle.core.event import RequestAccepted, RequestSeen
@@ -23,7 +24,7 @@ from oracle.core.operator import Demand
 from oracle.core.request import Request, RequestState, minimum_bond
 from oracle.core.tensor import encode_inputs
 from oracle.core.types import ZERO_ADDRESS, Address, format_opg
-from oracle.errors import ConfigurationError, InputError, NotFound
+from oracle.errors import ConfigurationError, ContractReverted, InputError, NotFound
 
 DEFAULT_TIME_TO_ANSWER_SECONDS = 600
 _SECONDS_TO_MINE = 5
@@ -101,8 +102,10 @@ class OracleClient(OracleView):
         Raises:
             TensorError: the inputs do not fit the model's schema.
             NotFound: no such model, or no standing offer takes the request.
+            InputError: a time or an amount that no request can have.
             ContractReverted: the oracle refused the terms.
         """
+        _check_times(time_to_answer, window)
         chosen = await self.model(model)
         data = encode_inputs(chosen.schema, inputs, allow_rounding=allow_rounding)
 
@@ -144,11 +147,8 @@ class OracleClient(OracleView):
 
     async def send_request(self, params: RequestParams, data: bytes) -> Requested:
         """Makes a request of given terms and input bytes; pays as `request` does."""
-        account = await self.oracle.account(self.sender.address)
-        if account.balance >= params.fee:
-            calldata = self.oracle.request_data(params, data)
-            sent = await self.sender.send(self.oracle.address, calldata)
-        else:
+        sent = await self._send_prepaid(params, data)
+        if sent is None:
             calldata = self.oracle.request_with_pull_data(params, data)
             sent = await self._send_paid(params.fee, calldata)
         seen = next(event for event in sent.events if isinstance(event, RequestSeen))
@@ -158,6 +158,20 @@ class OracleClient(OracleView):
             accepted=any(isinstance(event, RequestAccepted) for event in sent.events),
             sent=sent,
         )
+
+    async def _send_prepaid(self, params: RequestParams, data: bytes) -> Sent | None:
+        """Pays from the account; None where it does not hold the fee, or not any more."""
+        account = await self.oracle.account(self.sender.address)
+        if account.balance < params.fee:
+            return None
+        try:
+            return await self.sender.send(
+                self.oracle.address, self.oracle.request_data(params, data)
+            )
+        except ContractReverted as reverted:
+            if reverted.name != "BalanceTooLow":
+                raise
+            return None  # a request beside this one came first
 
     async def _choose(
         self, model: Model, fee: int | None, demand: Callable[[int], Demand]
@@ -184,7 +198,8 @@ class OracleClient(OracleView):
 
     async def _send_paid(self, amount: int, calldata: bytes) -> Sent:
         """Allows the oracle to pull an amount, and has it pulled before another is allowed."""
-        async with self._allowance:
+        chain_id, payer = self.rpc.chain_id, self.sender.address
+        async with self._allowance, turn(chain_id, payer, f"allowance-{self.oracle.address}"):
             await self._allow(amount)
             return await self.sender.send(self.oracle.address, calldata)
 
@@ -201,10 +216,10 @@ class OracleClient(OracleView):
         """Moves base units from the key's tokens to its account at the oracle."""
         return await self._send_paid(amount, self.oracle.deposit_data(self.sender.address, amount))
 
-    async def withdraw(self, amount: int) -> Sent:
-        """Moves base units from the key's account at the oracle to its tokens."""
+    async def withdraw(self, amount: int, *, to: Address | None = None) -> Sent:
+        """Moves base units from the key's account at the oracle to tokens, its own by default."""
         return await self.sender.send(
-            self.oracle.address, self.oracle.withdraw_data(self.sender.address, amount)
+            self.oracle.address, self.oracle.withdraw_data(to or self.sender.address, amount)
         )
 
     # ---- ending what nobody answered
@@ -229,7 +244,27 @@ class OracleClient(OracleView):
             data = self.oracle.mark_defaulted_data(request, state.accepted_by)
         else:
             raise InputError(f"the request is {state.state.name.lower()}: nothing to reclaim")
-        return await self.sender.send(self.oracle.address, data)
+        try:
+            return await self.sender.send(self.oracle.address, data)
+        except ContractReverted as reverted:
+            if reverted.name == "DeadlineNotPassed":
+                left = request.deadline - (await self.rpc.latest()).timestamp
+                reverted.hint = f"wait {left + 1} s more, until the deadline is over"
+            raise
+
+
+def _check_times(time_to_answer: int, window: int | None) -> None:
+    if time_to_answer < 1:
+        raise InputError(
+            f"a time to answer of {time_to_answer} s puts the deadline {-time_to_answer} s "
+            "into the past",
+            hint="pass at least 1 s (--time-to-answer), and what it takes to mine the request",
+        )
+    if window is not None and window < 0:
+        raise InputError(
+            f"a challenge window of {window} s ends before it begins",
+            hint="pass 0 s or more (--window); the model's own is taken where none is given",
+        )
 
 
 @asynccontextmanager

@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from oracle.chain.logs import LogScanner
 from oracle.chain.rpc import Rpc
 from oracle.chain.staking_contract import StakingBinding
+from oracle.chain.wire import to_bytes, to_hex
 from oracle.core.operator import Demand, Offer, OperatorStatus
+from oracle.core.typed_data import word
 from oracle.core.types import Address, address, format_opg
+from oracle.errors import ChainUnreachable
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,21 @@ async def standing_offer(
         staking.offer(operator, model_id), staking.status(operator)
     )
     return StandingOffer(operator, offer, status)
+
+
+async def offers_of(
+    rpc: Rpc, staking: StakingBinding, operator: Address, first_block: int
+) -> dict[bytes, Offer]:
+    """An operator's offers by model id, of whatever model, without those that are withdrawn."""
+    head = await rpc.latest()
+    topics = [to_hex(staking.abi.events["OfferSet"].topic), to_hex(word(operator))]
+    logs = await LogScanner(rpc, staking.address).scan(first_block, head.number, topics)
+    try:
+        models = sorted({to_bytes(log["topics"][2]) for log in logs})
+    except (LookupError, ValueError, TypeError) as error:
+        raise ChainUnreachable(f"the node sent an unreadable log: {error}") from error
+    offers = await asyncio.gather(*(staking.offer(operator, one) for one in models))
+    return {model: one for model, one in zip(models, offers, strict=True) if one.capacity}
 
 
 async def standing_offers(

@@ -33,8 +33,13 @@ async def read_receipt(rpc: Rpc, domain: Domain, answered: RequestAnswered, tier
     )
     if found is None:
         raise NotFound("the node does not have the transaction that posted the answer")
-    answers, signature, is_batch = _posted(to_bytes(found["input"]), domain)
-    answer = next((one for one in answers if one.request_id == answered.request_id), None)
+    return posted_receipt(to_bytes(found["input"]), domain, answered.request_id, tier)
+
+
+def posted_receipt(calldata: bytes, domain: Domain, request_id: bytes, tier: Tier) -> Receipt:
+    """The receipt of one answer in the calldata that posted it. Raises as `read_receipt`."""
+    answers, signature, is_batch = _posted(calldata, domain)
+    answer = next((one for one in answers if one.request_id == request_id), None)
     if answer is None:
         raise NotFound("the transaction that posted the answer does not hold it in the open")
     digest = answer_batch_digest(domain, answers) if is_batch else answer.digest(domain)

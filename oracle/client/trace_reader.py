@@ -19,9 +19,10 @@ import aiohttp
 import numpy as np
 
 from oracle.core.endpoint import checked_endpoint
+from oracle.core.saved_receipt import SavedReceipt
 from oracle.court.commitment import commit
 from oracle.court.opening import Opening, verify_trace_opening
-from oracle.errors import TraceError, TraceMismatch, TraceUnavailable
+from oracle.errors import InputError, TraceError, TraceMismatch, TraceUnavailable
 from oracle.program.instruction import Program, Trace
 
 
@@ -139,9 +140,17 @@ class TraceReader:
         path = f"/programs/0x{root.hex()}"
         return bytes(await self._asked(path, {}, (200,), lambda _: None, max_bytes))
 
-    async def receipt(self, request_id: bytes) -> Mapping[str, Any]:
-        """A receipt as JSON. Not checked: verify its signature. Raises as `trace`."""
-        return await self._json(f"/receipts/0x{request_id.hex()}")
+    async def receipt(self, request_id: bytes) -> SavedReceipt:
+        """The receipt of a request. Nothing it claims is checked. Raises as `trace`."""
+        path, most = f"/receipts/0x{request_id.hex()}", self._limits.answer_bytes
+        body = await self._asked(path, {}, (200,), lambda _: None, most)
+        try:
+            found = SavedReceipt.from_json(body.decode())
+        except (UnicodeDecodeError, InputError) as error:
+            raise TraceMismatch(f"{self._base} serves no receipt: {error}") from error
+        if found.request_id != request_id:
+            raise TraceMismatch(f"{self._base} serves the receipt of another request")
+        return found
 
     async def describe(self, root: bytes) -> Mapping[str, Any]:
         """What the server says of a trace. Raises as `trace`."""

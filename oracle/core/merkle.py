@@ -32,8 +32,9 @@ Levels: TypeAlias = tuple[bytes, ...]
 
 _NODE: Final = b"NODE"
 _ZERO: Final = bytes(DIGEST_BYTES)
-_FRAME_BYTES: Final = 1 << 18
-"""Leaves are framed by their headers in pieces that stay in a core's cache."""
+_FRAME_BYTES: Final = 1 << 20
+"""Leaves are framed by their headers in pieces that stay in a cache, and are long enough that
+threads, which want the interpreter for each piece, seldom meet there."""
 _FEW: Final = 8
 """Below so many leaves a tensor is hashed one by one."""
 

@@ -44,8 +44,11 @@ class Offer:
         for name, bits in _OFFER_BITS.items():
             value: int = getattr(self, name)
             if not 0 <= value < 1 << bits:
+                unit = _UNITS[name]
+                said = format_opg if unit == " OPG" else str
                 raise InputError(
-                    f"an offer's {name} of {value} does not fit: at least 0, at most {2**bits - 1}"
+                    f"an offer's {name} of {said(value)}{unit} does not fit: "
+                    f"at least 0{unit}, at most {said(2**bits - 1)}{unit}"
                 )
 
     def as_tuple(self) -> tuple[object, ...]:
@@ -91,6 +94,15 @@ _OFFER_BITS: Final = {
     "max_callback_gas": 24,
 }
 """Widths in `IOperatorStaking.Offer`."""
+
+_UNITS: Final = {
+    "price": " OPG",
+    "max_bond": " OPG",
+    "capacity": "",
+    "min_time": " s",
+    "max_window": " s",
+    "max_callback_gas": " gas",
+}
 
 
 @dataclass(frozen=True, slots=True)

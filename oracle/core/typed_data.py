@@ -14,6 +14,7 @@ from functools import cached_property
 from eth_utils.crypto import keccak
 
 from oracle.core.types import Address
+from oracle.errors import InputError
 
 DOMAIN_NAME = "OPG Inference Oracle"
 DOMAIN_VERSION = "1"
@@ -31,7 +32,10 @@ def word(value: int | bool | bytes | str) -> bytes:
         return value
     if isinstance(value, str):
         return bytes.fromhex(value.removeprefix("0x")).rjust(32, b"\0")
-    return int(value).to_bytes(32, "big")
+    try:
+        return int(value).to_bytes(32, "big")
+    except OverflowError:
+        raise InputError(f"{value} does not fit: at least 0, at most 2**256 - 1") from None
 
 
 def struct_hash(typehash: bytes, fields: Sequence[int | bool | bytes | str]) -> bytes:

@@ -14,6 +14,9 @@ Address = NewType("Address", str)
 
 OPG_DECIMALS = 18
 _ONE_OPG: int = 10**18
+MOST_OPG_BASE_UNITS = 2**96 - 1
+"""What the contracts can hold in one amount: some 79 billion OPG."""
+
 ZERO_ADDRESS = Address("0x0000000000000000000000000000000000000000")
 ZERO_BYTES32 = bytes(32)
 
@@ -57,14 +60,21 @@ def opg(text: str) -> int:
     """Parses a decimal OPG amount, exactly, into base units.
 
     Raises:
-        InputError: not a non-negative decimal, or finer than 18 decimals.
+        InputError: not a non-negative decimal, finer than 18 decimals, or beyond any contract.
     """
     whole, _, fraction = text.strip().partition(".")
     if not (whole + fraction).isascii() or not (whole + fraction).isdigit():
         raise InputError(f"{text!r} is not an OPG amount", hint="write it like 12 or 0.25")
     if len(fraction) > OPG_DECIMALS:
         raise InputError(f"{text!r} is finer than one base unit (18 decimals)")
-    return int(whole or "0") * _ONE_OPG + int(fraction.ljust(OPG_DECIMALS, "0"))
+    too_long = len(whole) > len(str(MOST_OPG_BASE_UNITS))  # Python itself refuses thousands
+    base_units = 0 if too_long else int((whole or "0") + fraction.ljust(OPG_DECIMALS, "0"))
+    if too_long or base_units > MOST_OPG_BASE_UNITS:
+        raise InputError(
+            f"{text[:40]} OPG is more than a contract can hold",
+            hint=f"at most {format_opg(MOST_OPG_BASE_UNITS)} OPG; amounts are OPG, not base units",
+        )
+    return base_units
 
 
 def format_opg(base_units: int) -> str:

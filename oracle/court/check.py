@@ -30,6 +30,8 @@ Progress = Callable[[int, int], None]
 _GROUP_BYTES: Final = 64 << 20
 """Rows are checked together as long as their traces stay below this."""
 
+_NOBODY: Final = np.empty(0, dtype=np.int64)
+
 
 @dataclass(frozen=True)
 class Violation:
@@ -134,9 +136,13 @@ class _State:
         """Counts the certain elements; the others, counted over all rows of the group."""
         nest = bind(self._program, step, rows, tensors)
         found = screen(nest, tensors[step.output].reshape(nest.domain), memory)
-        self._within += int(np.count_nonzero(found.within))
-        self._undefined += int(np.count_nonzero(found.undefined))
-        return np.flatnonzero(~(found.within | found.undefined))
+        within = int(np.count_nonzero(found.within))
+        self._within += within
+        if within == nest.size:
+            return _NOBODY
+        undefined = np.broadcast_to(found.undefined, nest.domain)
+        self._undefined += int(np.count_nonzero(undefined))
+        return np.flatnonzero(~(found.within | undefined))
 
     def judge(self, suspects: Sequence[NDArray[np.int64]], first: int, last: int) -> None:
         """Judges what is left of a group exactly: by row, instruction, position."""

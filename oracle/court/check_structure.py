@@ -15,14 +15,18 @@ from oracle.program.instruction import Program, TensorInfo, Trace
 
 
 def check_structure(program: Program, trace: Trace) -> None:
-    """Raises `TensorError` naming the row and tensor that is not as the program has it."""
+    """Raises `TensorError` naming the row and tensor that is not as the program has it.
+
+    A bool that is neither 0 nor 1 is no matter of structure: whatever made it is judged, and
+    convicted, as any other element.
+    """
     for number, row in enumerate(trace.rows):
         if len(row) != len(program.tensors):
             raise TensorError(
                 f"row {number} has {len(row)} tensors instead of {len(program.tensors)}"
             )
         for value, info in zip(row, program.tensors, strict=True):
-            checked_tensor(value, info, f"row {number}")
+            _formed(value, info, f"row {number}")
 
 
 def checked_tensor(value: Array, info: TensorInfo, where: str) -> Array:
@@ -30,6 +34,13 @@ def checked_tensor(value: Array, info: TensorInfo, where: str) -> Array:
 
     Raises `TensorError` for a wrong element type, shape, size, or bool that is neither 0 nor 1.
     """
+    value = _formed(value, info, where)
+    if value.dtype.kind == "b" and value.size and value.view(np.uint8).max() > 1:
+        raise TensorError(f"{where}: tensor {info.name!r} has a bool that is neither 0 nor 1")
+    return value
+
+
+def _formed(value: Array, info: TensorInfo, where: str) -> Array:
     if not isinstance(value, np.ndarray) or value.dtype != info.element.dtype:
         found = getattr(value, "dtype", type(value).__name__)
         raise TensorError(
@@ -41,10 +52,7 @@ def checked_tensor(value: Array, info: TensorInfo, where: str) -> Array:
         raise TensorError(
             f"{where}: tensor {info.name!r} has {value.size} elements, not {info.size}"
         )
-    value = np.ascontiguousarray(value)
-    if value.dtype.kind == "b" and value.size and value.view(np.uint8).max() > 1:
-        raise TensorError(f"{where}: tensor {info.name!r} has a bool that is neither 0 nor 1")
-    return value
+    return np.ascontiguousarray(value)
 
 
 def grouped_rows(rows: int, row_bytes: int, most_bytes: int) -> Iterator[tuple[int, int]]:

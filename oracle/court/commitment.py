@@ -22,9 +22,7 @@ from oracle.program.instruction import Program, Trace
 
 MAX_ROWS: Final = 2**32 - 1
 
-_PIECE_BYTES: Final = 1 << 20
-"""What one thread hashes at a time."""
-_WORTH_THREADS: Final = 8 * _PIECE_BYTES
+_WORTH_THREADS: Final = 4 << 20
 _LETS_GO_BYTES: Final = 2_048
 """Shorter leaves are hashed without letting go of the interpreter: threads would take turns."""
 
@@ -98,27 +96,41 @@ def raw_bytes(values: NDArray[Any]) -> memoryview:
 
 
 def _leaves(program: Program, trace: Trace, threads: int) -> bytes:
-    pieces = _pieces(program, trace)
     leaf_bytes = program.leaf_bytes
-    if (
-        threads > 1
-        and leaf_bytes >= _LETS_GO_BYTES
-        and program.row_trace_bytes * len(trace.rows) >= _WORTH_THREADS
-    ):
-        with ThreadPoolExecutor(threads, thread_name_prefix="commit") as pool:
-            return b"".join(pool.map(lambda piece: _hashed(piece, leaf_bytes), pieces))
-    return b"".join(_hashed(piece, leaf_bytes) for piece in pieces)
+    size = program.row_trace_bytes * len(trace.rows)
+    if threads < 2 or leaf_bytes < _LETS_GO_BYTES or size < _WORTH_THREADS:
+        threads = 1
+    shares = list(_shares(trace, leaf_bytes, -(-size // threads)))
+    if len(shares) < 2:
+        return b"".join(_share_hashes(share, leaf_bytes) for share in shares)
+    with ThreadPoolExecutor(len(shares), thread_name_prefix="commit") as pool:
+        return b"".join(pool.map(lambda share: _share_hashes(share, leaf_bytes), shares))
 
 
-def _pieces(program: Program, trace: Trace) -> Iterator[_Piece]:
-    step = max(1, _PIECE_BYTES // program.leaf_bytes)
+def _shares(trace: Trace, leaf_bytes: int, size: int) -> Iterator[list[_Piece]]:
+    """The trace in shares of about a size, one for each thread.
+
+    Many small pieces would have the threads meet at the interpreter's lock far more often.
+    """
+    share: list[_Piece] = []
+    left = size
     for number, row in enumerate(trace.rows):
         for tensor, values in enumerate(row):
-            data = raw_bytes(values)
-            for first in range(0, merkle.leaf_count(len(data), program.leaf_bytes), step):
-                start = first * program.leaf_bytes
-                stop = start + step * program.leaf_bytes
-                yield _Piece(number, tensor, first, data[start:stop])
+            data, first = raw_bytes(values), 0
+            while len(data):
+                count = max(1, merkle.leaf_count(left, leaf_bytes))
+                taken = data[: count * leaf_bytes]
+                share.append(_Piece(number, tensor, first, taken))
+                data, first, left = data[len(taken) :], first + count, left - len(taken)
+                if left <= 0:
+                    yield share
+                    share, left = [], left + size
+    if share:
+        yield share
+
+
+def _share_hashes(share: list[_Piece], leaf_bytes: int) -> bytes:
+    return b"".join(_hashed(piece, leaf_bytes) for piece in share)
 
 
 def _hashed(piece: _Piece, leaf_bytes: int) -> bytes:

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from oracle.errors import TensorError
@@ -46,6 +45,8 @@ class Operand:
 
     def moved(self, starts: Sequence[int]) -> Operand:
         """The same operand seen from a nest whose indices begin at `starts`."""
+        if not any(starts):
+            return self
         guards = tuple(
             replace(guard, offset=guard.offset + _dot(guard.coefficients, starts))
             for guard in self.guards
@@ -84,9 +85,10 @@ class Operand:
             coefficient * width if length > 1 else 0
             for coefficient, length in zip(self.coefficients, lengths, strict=True)
         ]
-        return as_strided(
-            self.flat[self.first_row + self.offset :], lengths, strides, writeable=False
-        )
+        start = (self.first_row + self.offset) * width
+        found: Array = np.ndarray(lengths, self.flat.dtype, self.flat, start, strides)
+        found.flags.writeable = False
+        return found
 
     def fill(self, target: Array) -> None:
         """Writes the elements whose guards hold into an array over the nest, and no others."""

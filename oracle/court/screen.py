@@ -15,9 +15,9 @@ import numpy as np
 from oracle.court.operands import Array
 from oracle.court.screen_elementary import ELEMENTARY, elementary_values, screen_elementary
 from oracle.court.screen_elementwise import ELEMENTWISE, element_values
-from oracle.court.screen_linear import linear_values, parts, screen_linear
+from oracle.court.screen_linear import linear_values, screen_linear
 from oracle.court.screen_matrix import Memory
-from oracle.court.screen_nest import Nest
+from oracle.court.screen_nest import Nest, fits, parts
 from oracle.court.screen_quantised import dequantised, integer_dot, rescaled
 from oracle.court.screen_result import Expected, Screening
 from oracle.court.screen_selection import (
@@ -74,6 +74,8 @@ def _screen(nest: Nest, claimed: Array, memory: Memory) -> Screening:
     if opcode is Opcode.QUANTIZED_DOT:
         return _rescaled(nest, claimed, memory)
     if opcode in _WHOLE:
+        return _boxed(nest, claimed, memory)
+    if fits(nest):
         return _boxed(nest, claimed, memory)
     within = np.empty(nest.domain, dtype=np.bool_)
     undefined = np.empty(nest.domain, dtype=np.bool_)

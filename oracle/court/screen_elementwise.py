@@ -71,11 +71,12 @@ def element_values(nest: Nest) -> Expected | None:
         return None
     opcode = nest.step.opcode
     operands = [nest.element(number) for number in range(len(nest.operands))]
+    if opcode is Opcode.WHERE:
+        return _where(nest, operands)
+    operands = [_truth(operand) for operand in operands]
     kinds = {operand.dtype for operand in operands}
     if opcode is Opcode.CAST:
         return _cast(nest, operands[0])
-    if opcode is Opcode.WHERE:
-        return _where(nest, operands)
     if len(kinds) != 1:
         return None
     (kind,) = kinds
@@ -106,7 +107,14 @@ def _where(nest: Nest, operands: list[Array]) -> Expected | None:
     condition, first, second = operands
     if condition.dtype.kind != "b" or first.dtype != second.dtype:
         return None
-    return _typed(nest, Expected(np.where(condition, first, second)))
+    return _typed(nest, Expected(np.where(_truth(condition), first, second)))
+
+
+def _truth(operand: Array) -> Array:
+    """Bools that numpy can be trusted with: what it makes of a committed byte 2 is not fixed."""
+    if operand.dtype.kind != "b":
+        return operand
+    return np.asarray(operand.view(np.uint8) != 0)
 
 
 def _arithmetic(opcode: Opcode, a: Array, b: Array) -> Expected | None:

@@ -1,13 +1,14 @@
 """The screen of DOT, SUM and MEAN: float64 sums, and which claims they already prove within.
 
-An element passes if its distance from the float64 sum, plus all that the float64 sum itself may
-be off by, is below a lower estimate of its bound. The bound grows with S = sum |a·b|, which would
-cost a second product: most elements pass with |sum a·b| in its place, the others get their S.
+Where sums are made in float64 and rounded once, a claim that is the screen's own sum, rounded, is
+within: it is what an honest run gives in some order. An element that is not passes if its distance
+from the float64 sum, plus all that the float64 sum itself may be off by, is below a lower estimate
+of its bound. The bound grows with S = sum |a·b|, which would cost a second product: most elements
+pass with |sum a·b| in its place, the others get their S.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,8 +17,8 @@ import numpy as np
 from oracle.core.schema import ElementType
 from oracle.core.types import Tier
 from oracle.court.operands import Array
-from oracle.court.screen_matrix import ROW_BLOCK, Block, Factor, Memory, blocks, group
-from oracle.court.screen_nest import Nest, boxes
+from oracle.court.screen_matrix import Block, Factor, Grouping, Memory, blocks, group
+from oracle.court.screen_nest import PART, Nest, parts
 from oracle.court.screen_result import Expected, Screening
 from oracle.program.opcode import Opcode
 
@@ -30,6 +31,11 @@ _TIGHT: Final = 1 + 2.0**-48
 
 _LARGEST: Final = 2.0**125
 """S above this may be UNDEFINED (R0), which the exact judge decides."""
+
+_MOST_TERMS: Final = (1 << 23) - 2
+"""From here on the court may be silent, which the exact judge decides."""
+
+_MOST_DIVISOR: Final = 1 << 24
 
 _DENSE: Final = 1 / 64
 """Share of elements without a verdict from which S is computed by a second product."""
@@ -63,12 +69,14 @@ def screen_linear(nest: Nest, claimed: Array, memory: Memory) -> Screening:
     if nest.step.opcode is Opcode.SUM and nest.output.dtype.kind in "iu":
         values = integer_totals(nest)
         return Screening.none(nest.domain) if values is None else Expected(values).screen(claimed)
-    if not is_float32(nest) or nest.tier is Tier.UNPROVEN:
+    if not is_float32(nest) or nest.tier is Tier.UNPROVEN or nest.taps >= _MOST_TERMS:
         return Screening.none(nest.domain)
     if nest.step.opcode is Opcode.DOT:
         if any(operand.guards for operand in nest.operands[2:]) or len(nest.operands) > 3:
             return Screening.none(nest.domain)
         return _screen_dot(nest, claimed, memory)
+    if nest.step.opcode is Opcode.MEAN and not 0 <= nest.step.attributes[0] <= _MOST_DIVISOR:
+        return Screening.none(nest.domain)
     return _screen_sums(nest, claimed)
 
 
@@ -93,6 +101,18 @@ def linear_values(nest: Nest, memory: Memory) -> Array:
     return np.asarray(values)
 
 
+def agrees(nest: Nest, claims: Array, value: Array) -> bool:
+    """Whether every claim is the float64 sum rounded once, in a tier that asks for just that.
+
+    All claims are then within, by the argument of docs/court.md (5, ROUNDED): the float64 sum is
+    one of the sums it speaks of, padding adds zeros, and a finite sum had finite operands.
+    """
+    if nest.tier is Tier.NATIVE:
+        return False
+    rounded = value.astype(np.float32)
+    return bool((rounded == claims).all() and np.isfinite(rounded).all())
+
+
 def integer_totals(nest: Nest) -> Array | None:
     """SUM of integers modulo 2^bits; None for other types."""
     kind = nest.output.dtype
@@ -114,16 +134,21 @@ def _screen_dot(nest: Nest, claimed: Array, memory: Memory) -> Screening:
     grouping = group(nest, a, b)
     claims = grouping.grouped(claimed)
     addend = grouping.grouped(nest.element(2)) if len(nest.operands) > 2 else None
-    taps = nest.tap_count((0, 1))
-    counts = grouping.grouped(np.broadcast_to(taps, nest.domain)) if taps.size > 1 else taps
-    within = np.empty(grouping.shape, dtype=np.bool_)
+    counts: Array | None = None
+    within = np.ones(grouping.shape, dtype=np.bool_)
     undefined = np.zeros(grouping.shape, dtype=np.bool_)
     for block in blocks(nest, grouping, a, b, memory):
         place = block.place
         constant = None if addend is None else addend[place].astype(np.float64)
-        count = counts.reshape(1, 1, 1) if taps.size == 1 else counts[place]
+        product = block.value()
+        value = product if constant is None else product + constant
+        if agrees(nest, claims[place], value):
+            continue
+        if counts is None:
+            counts = _grouped_counts(nest, grouping)
+        count = counts if counts.size == 1 else counts[place]
         norms = memory.norm(block.a)[:, :, None], memory.norm(block.b)[:, None, :]
-        sums = _dot_sums(block, norms, constant, nest.taps)
+        sums = _dot_sums(product, value, norms, constant, nest.taps)
         rule = Rule(nest, count, count + (addend is not None), count)
         passed = rule.passes(claims[place], sums)
         undefined[place] = _unspeakable(norms, constant, (a.guarded, b.guarded))
@@ -134,13 +159,21 @@ def _screen_dot(nest: Nest, claimed: Array, memory: Memory) -> Screening:
     return Screening(grouping.ungrouped(within), grouping.ungrouped(undefined))
 
 
-def _dot_sums(block: Block, norms: tuple[Array, Array], constant: Array | None, taps: int) -> Sums:
-    value = block.value()
-    lower = np.abs(value)
+def _grouped_counts(nest: Nest, grouping: Grouping) -> Array:
+    """How many taps count, grouped; a single number where it is the same for all elements."""
+    taps = nest.tap_count((0, 1))
+    if taps.size == 1:
+        return taps.reshape(1, 1, 1)
+    return grouping.grouped(np.broadcast_to(taps, nest.domain))
+
+
+def _dot_sums(
+    product: Array, value: Array, norms: tuple[Array, Array], constant: Array | None, taps: int
+) -> Sums:
+    lower = np.abs(product)
     upper = norms[0] * norms[1]
     if constant is not None:
         size = np.abs(constant)
-        value += constant
         lower += size
         upper = upper + size
     slack = upper * (taps * _UNIT * _SAFE)
@@ -196,7 +229,7 @@ def _second_look(
         size = block.product(np.abs(block.a), np.abs(block.b))[places]
     else:
         size = np.empty(places[0].size)
-        step = max(1, ROW_BLOCK // max(taps, 1))
+        step = max(1, PART // max(taps, 1))
         for first in range(0, size.size, step):
             g, i, j = (axis[first : first + step] for axis in places)
             pairs = np.abs(block.a[g, i]), np.abs(block.b[g, j])
@@ -245,6 +278,9 @@ def _screen_sums(nest: Nest, claimed: Array) -> Screening:
     undefined = np.empty(nest.domain, dtype=np.bool_)
     for place, part in parts(nest):
         value, size, count = _sums(part)
+        if agrees(nest, claimed[place], value):
+            within[place], undefined[place] = True, False
+            continue
         mean = nest.step.opcode is Opcode.MEAN
         additions = np.maximum(count - 1, 0)
         slack = size * ((additions + mean) * _UNIT * _loose(nest.taps))
@@ -261,10 +297,3 @@ def _screen_sums(nest: Nest, claimed: Array) -> Screening:
 def _loose(taps: int) -> float:
     """Covers the rounding of S itself and the second order of gamma_K in float64."""
     return 1 + (2 * taps + 16) * _UNIT
-
-
-def parts(nest: Nest) -> Iterator[tuple[tuple[slice, ...], Nest]]:
-    """The nest in boxes that fit in memory, with their places in the domain."""
-    for starts, lengths in boxes(nest.domain, max(1, ROW_BLOCK // max(nest.taps, 1))):
-        place = tuple(slice(s, s + n) for s, n in zip(starts, lengths, strict=True))
-        yield place, nest.box(starts, lengths)

@@ -18,7 +18,10 @@ from oracle.court.operands import Array, Lengths, Operand, held
 from oracle.court.screen_nest import Nest, boxes
 
 ROW_BLOCK: Final = 1 << 21
-"""Elements of a block of a's patches, and of a block of the product."""
+"""Elements of a block of a's patches."""
+
+PRODUCT_BLOCK: Final = 1 << 17
+"""Elements of a block of the product: a few arrays of them stay in a core's cache."""
 
 COLUMN_BLOCK: Final = 1 << 22
 """Elements of a block of b."""
@@ -163,13 +166,14 @@ def blocks(nest: Nest, grouping: Grouping, a: Factor, b: Factor, memory: Memory)
     """The product in parts, the last axis of both sides running over the taps."""
     taps = max(nest.taps, 1)
     _, rows, columns = grouping.shape
-    batches = max(1, ROW_BLOCK // (taps * max(rows, columns)))
+    most = min(ROW_BLOCK // (taps * max(rows, columns, 1)), PRODUCT_BLOCK // max(rows * columns, 1))
+    batches = max(1, most)
     for batch in _ranges(grouping, grouping.batch, batches):
         most = max(1, COLUMN_BLOCK // (taps * batch.size))
         for column in _ranges(grouping, grouping.columns, most):
             right = _side(nest, b, memory, (batch, column))
-            most = max(1, ROW_BLOCK // (max(taps, column.size) * batch.size))
-            for row in _ranges(grouping, grouping.rows, most):
+            most = min(ROW_BLOCK // taps, PRODUCT_BLOCK // column.size) // batch.size
+            for row in _ranges(grouping, grouping.rows, max(1, most)):
                 left = _side(nest, a, memory, (batch, row))
                 yield Block((batch.place, row.place, column.place), left, right)
 

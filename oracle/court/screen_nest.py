@@ -10,7 +10,7 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from oracle.core.types import Tier
 from oracle.court.operands import Array, Lengths, Operand, held
 from oracle.court.taps import PER_TAP
 from oracle.program.instruction import Access, Instruction, Program, Space
+
+PART: Final = 1 << 17
+"""Elements, times taps, of an array that is worked on: a few of them stay in a core's cache."""
 
 
 @dataclass(frozen=True)
@@ -132,3 +135,15 @@ def boxes(lengths: Lengths, most: int) -> Iterator[tuple[Lengths, Lengths]]:
         for start in range(0, lengths[axis], step):
             length = min(step, lengths[axis] - start)
             yield (*outer, start, *(0,) * len(tail)), (*(1,) * axis, length, *tail)
+
+
+def fits(nest: Nest) -> bool:
+    """Whether a nest need not be cut."""
+    return nest.size * max(nest.taps, 1) <= PART
+
+
+def parts(nest: Nest) -> Iterator[tuple[tuple[slice, ...], Nest]]:
+    """The nest in boxes that fit in the cache, with their places in the domain."""
+    for starts, lengths in boxes(nest.domain, max(1, PART // max(nest.taps, 1))):
+        place = tuple(slice(s, s + n) for s, n in zip(starts, lengths, strict=True))
+        yield place, nest.box(starts, lengths)

@@ -18,7 +18,10 @@ NO: Final = np.zeros((), dtype=np.bool_)
 
 @dataclass(frozen=True)
 class Screening:
-    """Two masks over the row axis and the domain; no element is in both."""
+    """Two masks over the row axis and the domain; no element is in both.
+
+    `undefined` may be anything that broadcasts to that.
+    """
 
     within: Array
     undefined: Array
@@ -26,8 +29,7 @@ class Screening:
     @classmethod
     def none(cls, domain: Lengths) -> Screening:
         """Sure of nothing."""
-        nothing = np.zeros(domain, dtype=np.bool_)
-        return cls(nothing, nothing)
+        return cls(np.zeros(domain, dtype=np.bool_), NO)
 
 
 @dataclass(frozen=True)
@@ -44,14 +46,21 @@ class Expected:
 
     def screen(self, claimed: Array) -> Screening:
         """The certain verdicts on claims."""
-        within = self.known & ~self.undefined & same(claimed, self.values)
-        return Screening(
-            np.broadcast_to(within, claimed.shape), np.broadcast_to(self.undefined, claimed.shape)
-        )
+        within = same(claimed, self.values)
+        if self.known is not YES:
+            within &= self.known
+        if self.undefined is not NO:
+            within &= ~self.undefined
+        return Screening(within, self.undefined)
 
 
 def same(first: Array, second: Array) -> Array:
-    """Whether two arrays hold the same values: +0 is -0, and every NaN is the other."""
+    """Whether two arrays hold the same values: +0 is -0, and every NaN is the other.
+
+    Bools are compared byte by byte: a committed 2 is not 1, though numpy takes both for true.
+    """
+    if first.dtype.kind == second.dtype.kind == "b":
+        first, second = first.view(np.uint8), second.view(np.uint8)
     equal = first == second
     if first.dtype.kind == "f" and not equal.all():
         equal |= np.isnan(first) & np.isnan(second)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oracle.errors import ConfigurationError
+from oracle.program.manifest import ProgramManifest, manifest_beside
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,16 @@ class Sample:
         """Inputs the model was not trained on, and their true labels."""
         with np.load(self.held_out) as arrays:
             return arrays["x"], arrays["y"]
+
+    def manifest(self) -> ProgramManifest:
+        """Of the program it compiles to, as `oracle model certify` wrote it.
+
+        Raises ConfigurationError where there is none.
+        """
+        file = manifest_beside(self.file)
+        if not file.is_file():
+            raise ConfigurationError(f"the sample {self.name} has no manifest: {file}")
+        return ProgramManifest.from_json(file.read_bytes())
 
 
 def samples() -> list[Sample]:

@@ -1,15 +1,20 @@
 """The models this machine holds: plain files by their SHA-256, programs by their root.
 
-Responsible for where each kind lies, and for never giving one out under another's name.
+Responsible for where each kind lies, a program's manifest beside it, and for never giving one out
+under another's name.
 """
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 
+from oracle.errors import ModelFileError, ProgramError
 from oracle.inference.content_store import ContentStore
 from oracle.program.compile import load_program
 from oracle.program.encoding import program_root
+from oracle.program.manifest import ProgramManifest, manifest_beside
 
 
 def root_of(file: bytes) -> bytes:
@@ -51,3 +56,33 @@ class ModelLibrary:
     def add_program(self, data: bytes) -> bytes:
         """Keeps a program file; its root. Raises `ProgramError` where it is none."""
         return self._programs.add(data)
+
+    def manifest(self, root: bytes) -> ProgramManifest | None:
+        """What was written beside a program, if anything. Raises `ProgramError` where damaged."""
+        file = manifest_beside(self.program_path(root))
+        if not file.is_file():
+            return None
+        found = ProgramManifest.from_json(file.read_bytes())
+        if found.root != root:
+            raise ProgramError(f"{file} is the manifest of another program: 0x{found.root.hex()}")
+        return found
+
+    def add_manifest(self, manifest: ProgramManifest) -> None:
+        """Writes it beside its program, whole or not at all.
+
+        One with a certificate is not lost to one without. Raises `ModelFileError`.
+        """
+        file = manifest_beside(self.program_path(manifest.root))
+        if manifest.certificate is None and file.is_file():
+            return
+        try:
+            descriptor, beside = tempfile.mkstemp(dir=file.parent, prefix=".incoming-")
+            try:
+                with os.fdopen(descriptor, "w") as opened:
+                    opened.write(manifest.to_json())
+                    os.fchmod(opened.fileno(), 0o644)
+                os.replace(beside, file)
+            finally:
+                Path(beside).unlink(missing_ok=True)
+        except OSError as error:
+            raise ModelFileError(f"{file} cannot be written: {error.strerror}") from error

@@ -12,6 +12,7 @@ from oracle.errors import NotFound
 from oracle.inference.model_library import ModelLibrary
 from oracle.program.compile import load_program
 from oracle.program.instruction import Program
+from oracle.program.manifest import ProgramManifest
 
 _REMEMBERED = 8
 
@@ -42,6 +43,13 @@ class PublishedPrograms:
         if not await asyncio.to_thread(self._library.program_path(root).is_file):
             raise NotFound(f"program 0x{root.hex()} is not stored here")
         return await asyncio.to_thread(self._library.read_program, root)
+
+    async def manifest(self, root: bytes) -> ProgramManifest:
+        """What is written beside the program. Raises NotFound where there is nothing."""
+        found = await asyncio.to_thread(self._library.manifest, root)
+        if found is None:
+            raise NotFound(f"program 0x{root.hex()} has no manifest here")
+        return found
 
     async def _load(self, root: bytes) -> Program:
         return await asyncio.to_thread(load_program, await self.file(root))

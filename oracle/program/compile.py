@@ -61,14 +61,14 @@ def compile_model(
     """
     source = prepare(data, name=name)
     interface = read_schema(source, max_batch=max_batch)
-    job = _Job(source, interface, hashlib.sha256(data).hexdigest(), leaf_bytes)
+    reason = dependence(source) if interface.fully_batched else "an output has no batch axis"
+    schema = interface if reason is None else replace(interface, max_batch=1)
+    job = _Job(source, schema, hashlib.sha256(data).hexdigest(), leaf_bytes)
     file, program = job.compile(Tier.NATIVE if tier is None else tier)
     if tier is None and not inexact_instructions(program):
         file, program = job.compile(Tier.EXACT)
     elif tier is None and multiply_adds(program) < NATIVE_FROM:
         file, program = job.compile(Tier.ROUNDED)
-    reason = dependence(source) if interface.fully_batched else "an output has no batch axis"
-    schema = interface if reason is None else replace(interface, max_batch=1)
     _check_outputs(program, schema)
     return CompiledProgram(file, program, schema, reason)
 
@@ -98,7 +98,7 @@ class _Job:
     """A prepared source model, to be compiled in one tier or another."""
 
     source: onnx.ModelProto
-    interface: ModelSchema
+    schema: ModelSchema
     source_sha256: str
     leaf_bytes: int | None
 
@@ -108,10 +108,11 @@ class _Job:
             raise ProgramError(f"there are no programs of the tier {tier.name.lower()}")
         metadata = {
             "oracle.leaf_bytes": str(self.leaf_bytes or choose_leaf_bytes(0)),
+            "oracle.max_rows": str(self.schema.max_batch),
             "oracle.source_sha256": self.source_sha256,
             "oracle.tier": str(int(tier)),
         }
-        model = commit_for_views(normalise(self.source, self.interface, tier, metadata))
+        model = commit_for_views(normalise(self.source, self.schema, tier, metadata))
         metadata["oracle.layouts"] = write_layouts(choose_layouts(model))
         helper.set_model_props(model, dict(sorted(metadata.items())))
         program = read_program(model)
@@ -143,6 +144,22 @@ def _check_program(program: Program) -> None:
         raise ProgramError(
             f"weights that are NaN or infinite: {', '.join(sorted(set(names))[:5])}",
             hint="what they touch cannot be judged; train or export the model again",
+        )
+    if names := [
+        info.name
+        for info, values in zip(program.constants, program.constant_values, strict=True)
+        if info.element is ElementType.BOOL and (values.view(np.uint8) > 1).any()
+    ] + [
+        step.name
+        for step in program.instructions
+        if step.opcode is Opcode.COPY
+        and program.tensors[step.output].element is ElementType.BOOL
+        and any(fill not in (0, 1) for fill in step.attributes)
+    ]:
+        # Every other rule makes 0 or 1, so that whoever first commits another byte is convicted.
+        raise ProgramError(
+            f"stored bools that are neither 0 nor 1: {', '.join(names[:5])}",
+            hint="export the model again: ONNX has no other bools",
         )
     doubles = [
         info.name

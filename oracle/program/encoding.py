@@ -21,6 +21,8 @@ from oracle.errors import ProgramError
 from oracle.program.instruction import Access, Guard, Instruction, Program, Space, TensorInfo
 
 FORMAT_VERSION: Final = 1
+LEAF_UNIT_BYTES: Final = 8
+"""The widest element: none lies in two leaves."""
 
 ELEMENT_NUMBERS: Final[Mapping[ElementType, int]] = {
     ElementType.FLOAT32: 1,
@@ -136,7 +138,7 @@ def constant_data(program: Program, number: int) -> memoryview:
 
 
 def _interface(program: Program) -> bytes:
-    words: list[int] = []
+    words: list[int] = [program.max_rows]
     for numbers in (program.inputs, program.outputs):
         words.append(len(numbers))
         for number in numbers:
@@ -195,8 +197,12 @@ def _pack(name: str, words: Iterable[int]) -> bytes:
 
 
 def _check(program: Program) -> None:
-    if program.leaf_bytes < 1:
-        raise ProgramError(f"leaves of {program.leaf_bytes} bytes")
+    if program.leaf_bytes < 1 or program.leaf_bytes % LEAF_UNIT_BYTES:
+        raise ProgramError(
+            f"leaves of {program.leaf_bytes} bytes, not of a multiple of {LEAF_UNIT_BYTES}"
+        )
+    if program.max_rows < 1:
+        raise ProgramError(f"a program of at most {program.max_rows} rows")
     if len(program.source_sha256) != merkle.DIGEST_BYTES:
         raise ProgramError("the SHA-256 of the source is not 32 bytes")
     if len(program.constant_values) != len(program.constants):

@@ -124,7 +124,8 @@ class Program:
     `tensors` are the committed tensors in commitment order: the inputs first, then one per
     instruction. `inputs` and `outputs` are numbers of tensors, in the schema's order; outputs are
     committed in row-major order. `constants` and `constant_values` go together; the values are
-    flat, in committed order, little-endian and not writable.
+    flat, in committed order, little-endian and not writable. `max_rows` is the schema's: an input
+    of more rows is malformed.
     """
 
     tier: Tier
@@ -136,6 +137,7 @@ class Program:
     instructions: tuple[Instruction, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    max_rows: int = 1
 
     @cached_property
     def producer(self) -> Mapping[int, int]:

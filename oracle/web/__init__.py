@@ -1,4 +1,4 @@
-"""What an operator owes everybody: traces, their leaves with proofs, programs, receipts, over HTTP.
+"""What an operator owes everybody: traces, leaves with proofs, programs, receipts, over HTTP.
 
 `application` builds the routes from ports, `Server` listens. Reads only; knows no chain, no key and
 no database.

@@ -5,7 +5,8 @@
     GET /traces/{root}/data             the tensors one after the other; Range is understood
     GET /traces/{root}/leaves           ?row=&tensor=&first=&count= with their proof
     GET /programs/{root}                the program file
-    GET /receipts/{id}                  the signed receipt of a request
+    GET /programs/{root}/manifest       what is known of it, its certificate among it
+    GET /receipts/{id}                  the signed receipt of a request, as `oracle verify` reads it
 
 Responsible for what is said on the wire. Knows the ports, and nothing of what is behind them.
 """
@@ -31,12 +32,12 @@ _FOREVER = "public, max-age=31536000, immutable"
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where the content comes from. Without receipts there are none."""
+    """Where the content comes from."""
 
     traces: TraceSource
     opener: TraceOpener
     programs: ProgramSource
-    receipts: ReceiptSource | None = None
+    receipts: ReceiptSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class WebLimits:
         downloads: of trace data at once.
         programs: of program files at once; each is in memory meanwhile.
         openings: leaves with proofs at once.
+        receipts: at once; each asks the database, and the chain where it is not remembered.
         waiting: others that may wait for their turn; more are asked to come again.
         leaves_bytes: leaves in one response.
         stall_seconds: a reader that takes no byte for so long is cut off.
@@ -57,6 +59,7 @@ class WebLimits:
     downloads: int = 32
     programs: int = 4
     openings: int = 4
+    receipts: int = 4
     waiting: int = 64
     leaves_bytes: int = 1 << 20
     stall_seconds: float = 30.0
@@ -73,6 +76,7 @@ def application(sources: Sources, limits: WebLimits | None = None) -> web.Applic
             web.get("/traces/{root}/data", pages.data),
             web.get("/traces/{root}/leaves", pages.leaves),
             web.get("/programs/{root}", pages.program),
+            web.get("/programs/{root}/manifest", pages.manifest),
             web.get("/receipts/{id}", pages.receipt),
         ]
     )
@@ -109,6 +113,7 @@ class _Pages:
         self._downloads = _Gate(limits.downloads, limits.waiting)
         self._programs = _Gate(limits.programs, limits.waiting)
         self._openings = _Gate(limits.openings, limits.waiting)
+        self._receipts = _Gate(limits.receipts, limits.waiting)
 
     async def health(self, _request: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
@@ -211,13 +216,21 @@ class _Pages:
                 await response.write_eof()
             return response
 
+    async def manifest(self, request: web.Request) -> web.Response:
+        root = parameters.digest(request, "root")
+        async with self._programs.entered():
+            found = await self._sources.programs.manifest(root)
+        # Not for ever: a model may be certified again.
+        return web.json_response(text=found.to_json(), headers={"Cache-Control": "no-cache"})
+
     async def receipt(self, request: web.Request) -> web.Response:
         request_id = parameters.digest(request, "id")
-        source = self._sources.receipts
-        found = None if source is None else await source.receipt(request_id)
+        async with self._receipts.entered():
+            found = await self._sources.receipts.receipt(request_id)
         if found is None:
             raise Problem(404, f"there is no receipt of request {_hex(request_id)} here")
-        return web.json_response(dict(found))
+        # Not for ever: a reorg may give the answer another block.
+        return web.json_response(text=found.to_json(), headers={"Cache-Control": "no-cache"})
 
     async def _find(self, request: web.Request) -> PublishedTrace:
         root = parameters.digest(request, "root")

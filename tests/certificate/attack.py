@@ -25,15 +25,20 @@ _INSIDE = 1 - 1e-6
 """Keeps clear of what the float64 arithmetic of this module may be off by."""
 
 
-def drifted(program: Program, row: Row, directions: Directions) -> tuple[NDArray[Any], ...]:
+def drifted(
+    program: Program, row: Row, directions: Directions, first: int = 0
+) -> tuple[NDArray[Any], ...]:
     """A run with the same inputs whose elements lie at the edge of acceptance.
 
     `directions[i]` is, for every element of instruction i, in [-1, 1]: which way and how much of
-    its tolerance to use; 0 (or no entry) is as near to the exact value as possible.
+    its tolerance to use; 0 (or no entry) is as near to the exact value as possible. Instructions
+    before `first` stay as they are in the row.
     """
     moved = list(row)
     still = [np.zeros(tensor.size) for tensor in program.tensors]
     for number, step in enumerate(program.instructions):
+        if number < first:
+            continue
         exact = real(program, step, moved)
         dtype = program.tensors[step.output].element.dtype
         moved[step.output] = exact.astype(dtype)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
 
 from oracle.certificate import Certificate, Options, OutputBound, certify
-from oracle.certificate.certify import bound_row
 from oracle.certificate.gradient import gradients, targets_at_once
 from oracle.certificate.reach import MARGIN, freedom
+from oracle.certificate.row_bounds import bound_row
 from oracle.core.model import UNCERTIFIED
 from oracle.core.types import Tier
 from oracle.court.judge import judge_element
@@ -31,15 +33,28 @@ def _certificate(name: str = "mlp", rows: int = 3, options: Options | None = Non
 
 def test_json_both_ways() -> None:
     certificate = _certificate()
-    assert Certificate.from_json(certificate.to_json()) == certificate
+    assert _again(certificate) == certificate
     unbounded = replace(certificate, proved=math.inf, undefined=("row 3: why",))
-    assert Certificate.from_json(unbounded.to_json()) == unbounded
+    assert _again(unbounded) == unbounded
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 2}', '{"format": 1, "tier": 3}'])
-def test_json_that_is_no_certificate_is_refused(text: str) -> None:
+def _again(certificate: Certificate) -> Certificate:
+    text = json.dumps(certificate.document(), allow_nan=False)
+    return Certificate.of_document(json.loads(text))
+
+
+@pytest.mark.parametrize("document", [{}, {"format": 2}, {"format": 1, "tier": 3}])
+def test_json_that_is_no_certificate_is_refused(document: dict[str, Any]) -> None:
     with pytest.raises(InputError):
-        Certificate.from_json(text)
+        Certificate.of_document(document)
+
+
+def test_it_says_what_epsilon_is_worth() -> None:
+    certificate = _certificate()
+    assert (certificate.kind, certificate.estimated) == ("proved", 0)
+    assert 1 < certificate.safety_factor < 1 + 1e-5
+    assert replace(certificate, estimated=1).kind == "estimated"
+    assert replace(certificate, rows=0).kind == "none"
 
 
 def test_shares_add_up_and_are_sorted() -> None:

@@ -195,7 +195,7 @@ async def test_oracle_facts(scene: Scene) -> None:
         deployment.token,
         deployment.staking,
         deployment.registry,
-        ZERO_ADDRESS,
+        deployment.court,
     )
     limits = await oracle.limits()
     assert (limits.max_ttl, limits.max_window) == (3600, 600)

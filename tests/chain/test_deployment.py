@@ -18,12 +18,12 @@ from oracle.errors import ConfigurationError, WrongChain
 from tests.support.anvil import Chain
 from tests.support.scene import OPG, Scene
 
-COURT = address("0x" + "c1" * 20)
+ANYWHERE = address("0x" + "c1" * 20)
 
 
 def test_round_trip(deployment: Deployment, tmp_path: Path) -> None:
     path = tmp_path / "some" / "deployment.json"
-    with_more = replace(deployment, court=COURT, examples={"ChequeClearing": COURT})
+    with_more = replace(deployment, examples={"ChequeClearing": ANYWHERE})
     for saved in (deployment, with_more):
         saved.save(path)
         assert Deployment.load(path) == saved
@@ -34,7 +34,7 @@ def test_round_trip(deployment: Deployment, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"format": 2},
+        {"format": 1},
         {"chain_id": "1"},
         {"chain_id": True},
         {"deployed_block": -1},
@@ -42,6 +42,8 @@ def test_round_trip(deployment: Deployment, tmp_path: Path) -> None:
         {"oracle": "0x12"},
         {"oracle": None},
         {"court": 5},
+        {"court": None},
+        {"verifier": None},
         {"examples": []},
         {"examples": {"x": "y"}},
         {"parameters": {}},
@@ -62,7 +64,7 @@ def test_missing_or_no_json(tmp_path: Path) -> None:
         Deployment.load(path)
     assert missing.value.hint is not None
     assert "oracle devnet up" in missing.value.hint
-    for text in ("", "[]", "{", '{"format": 1}'):
+    for text in ("", "[]", "{", '{"format": 2}'):
         path.write_text(text)
         with pytest.raises(ConfigurationError):
             Deployment.load(path)
@@ -73,19 +75,20 @@ async def test_verified_against_the_chain(anvil: Chain, deployment: Deployment) 
     for wrong, message in (
         (replace(deployment, chain_id=deployment.chain_id + 1), "is on chain"),
         (replace(deployment, genesis_hash=bytes(32)), "began anew"),
-        (replace(deployment, staking=COURT), "no contract at"),
+        (replace(deployment, staking=ANYWHERE), "no contract at"),
     ):
         with pytest.raises(WrongChain, match=message):
             await wrong.verify(anvil.rpc)
 
 
-async def test_existing_token_and_a_court(anvil: Chain) -> None:
+async def test_existing_token(anvil: Chain) -> None:
     sender = anvil.sender(Person.DEPLOYER)
     token = await deploy_token(sender, 5 * OPG)
-    deployed = await deploy(sender, DeploymentParameters(), token=token, court=COURT)
-    assert (deployed.token, deployed.court) == (token, COURT)
+    deployed = await deploy(sender, DeploymentParameters(), token=token)
+    assert deployed.token == token
     contracts = Contracts.at(anvil.rpc, deployed)
-    assert (await contracts.oracle.wiring()).court == COURT
+    assert (await contracts.oracle.wiring()).court == deployed.court
+    assert await contracts.court.verifier() == deployed.verifier
     assert await contracts.token.total_supply() == 5 * OPG
     limits = await contracts.oracle.limits()
     parameters = deployed.parameters
@@ -94,9 +97,13 @@ async def test_existing_token_and_a_court(anvil: Chain) -> None:
     assert limits.dispute_allowance == parameters.dispute_allowance
     assert await contracts.staking.exit_delay() == parameters.exit_delay
     assert await contracts.staking.signer_delay() == parameters.signer_delay
+    court = await contracts.court.limits()
+    assert court.base_deposit == parameters.reveal_deposit
+    assert court.announcement_age == parameters.announcement_age
+    assert court.priority_period == parameters.priority_period
     await deployed.verify(anvil.rpc)
     with pytest.raises(ConfigurationError, match="no token"):
-        await deploy(sender, DeploymentParameters(), token=COURT)
+        await deploy(sender, DeploymentParameters(), token=ANYWHERE)
 
 
 def test_parameters_that_leave_a_gap_are_refused() -> None:
@@ -106,6 +113,8 @@ def test_parameters_that_leave_a_gap_are_refused() -> None:
         DeploymentParameters(default_window=10)
     with pytest.raises(ConfigurationError, match="not a number"):
         DeploymentParameters(max_ttl=-1)
+    with pytest.raises(ConfigurationError, match="cannot be 0"):
+        DeploymentParameters(announcement_age=0)
 
 
 async def test_an_example(scene: Scene) -> None:

@@ -11,15 +11,30 @@ from oracle.chain.rpc import RpcRefusal
 from oracle.errors import ContractReverted
 
 ERROR = abi.load("InferenceOracle").errors["BondTooLow"]
-DATA = ERROR.selector + ERROR.inputs.encode((5, 20))
+DATA = ERROR.selector + ERROR.inputs.encode((10**18, 20 * 10**18))
 
 
 def test_custom_error() -> None:
     reverted = decode_revert(DATA)
     assert reverted.name == "BondTooLow"
-    assert reverted.arguments == {"bond": 5, "minimum": 20}
-    assert str(reverted) == "the contract refused: BondTooLow(bond=5, minimum=20)"
+    assert reverted.arguments == {"bond": 10**18, "minimum": 20 * 10**18}
+    assert str(reverted) == "the contract refused: BondTooLow(bond=1 OPG, minimum=20 OPG)"
     assert reverted.hint == HINTS["BondTooLow"]
+
+
+@pytest.mark.parametrize(
+    ("deadline", "said"), [(70, "31 s too early: give it 1 to 100 s"), (230, "30 s too late")]
+)
+def test_a_deadline_out_of_bounds_says_by_how_much_and_what_to_pass(
+    deadline: int, said: str
+) -> None:
+    error = abi.load("InferenceOracle").errors["DeadlineOutOfBounds"]
+    reverted = decode_revert(error.selector + error.inputs.encode((deadline, 101, 200)))
+    assert reverted.arguments["deadline"] == deadline
+    assert "earliest=1970-01-01 00:01:41 UTC" in reverted.message
+    assert reverted.hint is not None
+    assert said in reverted.hint
+    assert "--time-to-answer" in reverted.hint
 
 
 def test_solidity_errors() -> None:

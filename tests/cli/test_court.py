@@ -19,6 +19,7 @@ from oracle.inference.provider import CPU
 from oracle.inference.run import Run
 from oracle.inference.session import SessionSettings
 from oracle.program.instruction import Trace
+from oracle.program.manifest import ProgramManifest
 from oracle.verify.trace_file import write_trace
 from tests.cli.conftest import Oracle
 
@@ -71,11 +72,23 @@ def test_a_model_is_compiled_and_certified(
     facts = node.json("model", "compile", model, "-o", str(out))
     assert out.read_bytes() == program.read_bytes()
     assert facts["instructions"] > 0
-    card = tmp_path / "card.json"
-    certified = node.json("model", "certify", model, "--inputs", str(rows), "--rows", "4")
+    assert facts["compared_on"] == "8 generated rows"
+    assert facts["largest_difference"] < 1e-5
+    assert facts["error_bar_is"] == "none"
+    manifest = ProgramManifest.from_json(Path(facts["manifest"]).read_bytes())
+    assert manifest.difference is not None
+    assert manifest.difference.largest == facts["largest_difference"]
+    assert manifest.certificate is None
+    certify = ("model", "certify", model, "--inputs", str(rows), "--rows", "4")
+    certified = node.json(*certify)
     assert 0 < certified["epsilon"] < 1e-3
-    node.ok("model", "certify", model, "--inputs", str(rows), "--rows", "4", "-o", str(card))
-    assert json.loads(card.read_text())["rows"] == 4
+    assert (certified["kind"], certified["rows"]) == ("proved", 4)
+    card = tmp_path / "card.json"
+    node.ok(*certify, "-o", str(card))
+    assert json.loads(card.read_text())["certificate"] == certified
+    facts = node.json("model", "compile", model, "-o", str(out), *certify[3:])
+    assert facts["compared_on"] == "450 given rows"
+    assert (tmp_path / "again.manifest.json").read_text() == card.read_text()
     assert "not an .npz" in node.fails(3, "model", "certify", model, "--inputs", model)
 
 

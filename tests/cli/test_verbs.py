@@ -10,6 +10,7 @@ import pytest
 
 from oracle.devnet.accounts import Person, signer_of
 from oracle.devnet.samples import sample
+from oracle.inference.model_library import ModelLibrary
 from tests.cli.conftest import Oracle, blocks_every_second, give, travel
 
 UNKNOWN = "0x" + "0f" * 32
@@ -53,6 +54,8 @@ def test_models_are_listed_and_shown(devnet: Oracle) -> None:
     assert facts["inputs"] == ["pixels float32[N, 64]"]
     assert facts["file_here"] is True
     assert 0 < float(facts["error_bar"]) < 1e-3
+    assert (facts["error_bar_is"], facts["compared_on"]) == ("proved", "450 given rows")
+    assert facts["largest_difference"] < 1e-5
     assert facts["offers"][0]["price_opg"] == "1"
     assert facts == devnet.json("model", "show", facts["id"])
     assert "is not a model id" in devnet.fails(3, "model", "show", "0x" + "zz" * 32)
@@ -67,6 +70,23 @@ def test_a_model_is_added_once(devnet: Oracle) -> None:
     assert devnet.json("model", "add", file, *options)["id"] == added["id"]
     shown = devnet.json("model", "show", added["id"])
     assert (shown["uri"], shown["challenge_window_seconds"]) == ("[bold]ipfs[/bold]", 2)
+    assert (shown["error_bar"], shown["error_bar_is"]) == ("not certified", "none")
+
+
+def test_adding_a_model_keeps_its_manifest_beside_the_program(devnet: Oracle) -> None:
+    wine = sample("wine-forest")
+    rows = ["--inputs", str(wine.held_out), "--rows", "3", "--tier", "native"]
+    added = devnet.json("model", "add", str(wine.file), "--name", "wine in float32", *rows)
+    assert (added["error_bar_is"], added["compared_on"]) == ("proved", "45 given rows")
+    manifest = ModelLibrary(devnet.data_dir / "models").manifest(
+        bytes.fromhex(added["program_root"][2:])
+    )
+    assert manifest is not None
+    assert manifest.certificate is not None
+    assert manifest.certificate["rows"] == 3
+    shown = devnet.json("model", "show", added["id"])
+    names = ("error_bar", "error_bar_is", "compared_on", "largest_difference")
+    assert [shown[name] for name in names] == [added[name] for name in names]
 
 
 def test_files_that_are_no_models_are_refused(devnet: Oracle, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from oracle.devnet.samples import sample
+from oracle.storage.heartbeat import HeartbeatFile
 from tests.cli.conftest import Oracle, blocks_every_second
 
 
@@ -28,6 +29,15 @@ def test_a_request_saves_its_receipt_and_the_receipt_verifies(node: Oracle, tmp_
     for target in (str(receipt), asked["request"]):
         facts = node.json("verify", target)
         assert facts["verdict"] == "verified", facts
+    beat = HeartbeatFile(node.data_dir / "node.json").read()
+    assert beat is not None
+    assert beat.serving is not None
+    served = tmp_path / "served.json"
+    fetch = ("receipt", asked["request"], "-o", str(served), "--endpoint", beat.serving)
+    node.ok(*fetch)
+    assert served.read_text() == receipt.read_text()
+    assert node.json("verify", str(served))["verdict"] == "verified"
+    assert "no receipt of request" in node.fails(7, "receipt", "0x" + "0f" * 32, *fetch[2:])
     shown = node.ok("show", asked["request"])
     assert f"decision by probabilities: {decision['label']} {decision['status']}" in shown
     assert "error bar: " in shown

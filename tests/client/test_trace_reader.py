@@ -21,6 +21,7 @@ from tests.web.serving import (
     DATA,
     FILE,
     PROGRAM,
+    RECEIPT,
     REQUEST,
     ROOT,
     ROWS,
@@ -66,11 +67,21 @@ async def test_a_trace_is_read_and_checked(server: Served, tmp_path: Path) -> No
         assert file.read_bytes() == DATA
         assert (await reader.describe(TRACE_ROOT))["rows"] == ROWS
         assert await reader.program_file(ROOT) == FILE
-        assert await reader.receipt(REQUEST) == {"signer": "0xabc"}
+        assert await reader.receipt(REQUEST) == RECEIPT
         opening = await reader.leaves(
             PROGRAM, ROOT, TRACE_ROOT, ROWS, row=1, tensor=0, first=3, count=2
         )
         assert opening.data == TRACE.rows[1][0].tobytes()[192:320]
+
+
+@pytest.mark.parametrize("body", [b"{}", b"\xff", b"[]", RECEIPT.to_json().encode()])
+async def test_what_is_no_receipt_of_the_request_is_a_mismatch(body: bytes) -> None:
+    async def handler(_: web.Request) -> web.Response:
+        return web.Response(body=body)
+
+    async with liar(handler) as reader:
+        with pytest.raises(TraceMismatch, match="receipt"):
+            await reader.receipt(bytes(32))
 
 
 async def test_another_size_or_root_is_a_mismatch(server: Served, tmp_path: Path) -> None:

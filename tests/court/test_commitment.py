@@ -58,13 +58,25 @@ def test_the_root_is_the_specified_one(
 
 
 @pytest.mark.parametrize("leaf_bytes", [256, 4096])
-def test_threads_change_nothing(leaf_bytes: int) -> None:
+@pytest.mark.parametrize("threads", [2, 3, 16])
+def test_threads_change_nothing(leaf_bytes: int, threads: int) -> None:
     sizes = [3_000_000, 5, 1_500_001, 64]
     program = small_program([(ElementType.FLOAT32, n) for n in sizes], leaf_bytes=leaf_bytes)
     trace = small_trace(program, 2)
     alone = commit(program, ROOT, trace)
-    assert commit(program, ROOT, trace, threads=3) == alone
+    assert commit(program, ROOT, trace, threads=threads) == alone
     assert merkle.root_of(alone.levels) == alone.levels[-1]
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=6), st.integers(1, 3), st.integers(2, 5))
+def test_shares_are_the_trace_cut_at_leaves(sizes: list[int], rows: int, threads: int) -> None:
+    leaf_bytes = 2048  # a few leaves a tensor, so that shares end within and between tensors
+    tensors = [(ElementType.FLOAT32, size * 300) for size in sizes]
+    program = small_program(tensors, leaf_bytes=leaf_bytes)
+    trace = small_trace(program, rows)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("oracle.court.commitment._WORTH_THREADS", 0)
+        assert commit(program, ROOT, trace, threads=threads).trace_root == reference(program, trace)
 
 
 def test_every_element_row_and_order_is_bound() -> None:

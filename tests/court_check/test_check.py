@@ -188,7 +188,8 @@ def test_blocks_change_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> No
     for elements in (1, 40, 300):
         monkeypatch.setattr("oracle.court.screen_matrix.ROW_BLOCK", elements)
         monkeypatch.setattr("oracle.court.screen_matrix.COLUMN_BLOCK", elements)
-        monkeypatch.setattr("oracle.court.screen_linear.ROW_BLOCK", elements)
+        monkeypatch.setattr("oracle.court.screen_matrix.PRODUCT_BLOCK", elements)
+        monkeypatch.setattr("oracle.court.screen_nest.PART", elements)
         parted = evaluate(program, None, made.rows())
         for one, other in zip(whole.rows, parted.rows, strict=True):
             assert all(
@@ -222,8 +223,11 @@ def test_a_bool_is_0_or_1() -> None:
     program = made.program()
     row = list(evaluate(program, None, made.rows()).rows[0])
     row[2] = np.full(12, 2, np.uint8).view(np.bool_)
+    report = check_trace(program, Trace((tuple(row),)))
+    assert report.first is not None
+    assert report.first.verdict.convicts
     with pytest.raises(TensorError, match="neither 0 nor 1"):
-        check_trace(program, Trace((tuple(row),)))
+        evaluate(program, None, [[row[2], *made.rows()[0][1:]]])
 
 
 def test_everything_is_undefined_in_an_unproven_tier_sum() -> None:

@@ -64,12 +64,7 @@ def test_a_flipped_bit_is_found_or_within_the_bound(name: str) -> None:
         info = made.program.tensors[tensor]
         if tensor in made.program.inputs:
             assert input_bytes(made.program, trace) != made.inputs[info.name].tobytes()
-        try:
-            first = check_trace(made.program, trace).first
-        except TensorError as error:
-            said = error.message  # a bool that is neither 0 nor 1
-            found += f"tensor {info.name!r}" in said
-            continue
+        first = check_trace(made.program, trace).first
         if first is None:
             accepted += tensor not in made.program.inputs
             assert convicted(made.program, trace.rows[row], tensor) == []

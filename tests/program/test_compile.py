@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 import onnx
@@ -16,7 +15,6 @@ from oracle.errors import ModelFileError, ProgramError
 from oracle.program import normalise, reading
 from oracle.program.compile import compile_model, load_program
 from oracle.program.leaf_size import choose_leaf_bytes
-from oracle.program.manifest import ProgramManifest
 from oracle.program.opcode import Opcode
 from oracle.program.profile import profile_hash, profile_json
 from tests.program.models import SAMPLES, check_same, run_rows, source_model
@@ -268,18 +266,6 @@ def test_profiles_differ_by_tier() -> None:
     assert '"use_tf32":"0"' in profile_json(Tier.NATIVE)
     with pytest.raises(ProgramError):
         profile_json(Tier.UNPROVEN)
-
-
-def test_manifest_reads_what_it_writes() -> None:
-    program = compile_model((SAMPLES / "wine-forest.onnx").read_bytes()).program
-    certificate: dict[str, Any] = {"epsilon": 0.1}
-    manifest = ProgramManifest.of(
-        program, name="wine", root=bytes(32), largest_difference=1e-7, certificate=certificate
-    )
-    assert ProgramManifest.from_json(manifest.to_json()) == manifest
-    assert manifest.trace_bytes_a_row == program.row_trace_bytes
-    with pytest.raises(ProgramError):
-        ProgramManifest.from_json('{"name": 1}')
 
 
 @pytest.mark.parametrize("package", [normalise, reading])

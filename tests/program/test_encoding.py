@@ -56,7 +56,7 @@ def dense() -> Program:
 def test_records_are_the_specified_words() -> None:
     interface, dot = encode(dense()).records
     # 4 floats are one leaf of 16 bytes, so tensor 1 begins at leaf 1
-    assert interface == struct.pack(">10I", 1, 0, 1, 0, 4, 1, 1, 1, 1, 3)
+    assert interface == struct.pack(">11I", 1, 1, 0, 1, 0, 4, 1, 1, 1, 1, 3)
     expected = [
         *(Opcode.DOT, 1, 1, 1),  # opcode, output tensor, element type, first leaf
         *(1, 3, 1, 4),  # domain and reduction

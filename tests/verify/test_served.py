@@ -13,6 +13,7 @@ from oracle.settings import Settings
 from oracle.verify.report import Name, Verdict
 from tests.support.scene import Scene
 from tests.verify.support import committed, compiled, play, root, said
+from tests.web.serving import Receipts
 
 
 async def test_trace_and_program_come_from_the_announced_endpoint(
@@ -31,7 +32,7 @@ async def test_trace_and_program_come_from_the_announced_endpoint(
         deployment=deployment,
         provider="cpu",
     )
-    async with open_serving(operators, library, SystemClock()) as serving:
+    async with open_serving(operators, library, SystemClock(), Receipts()) as serving:
         assert serving.address is not None
         kept = CommittedTrace(committed(one.trace), root(), one.trace)
         await serving.traces.save([TraceToKeep(one.request_id, kept)])

@@ -10,20 +10,25 @@ import aiohttp
 import pytest
 from yarl import URL
 
+from oracle.core.saved_receipt import SavedReceipt
 from oracle.court.opening import Opening, verify_trace_opening
 from oracle.errors import ConfigurationError
 from oracle.ports import PublishedTrace
+from oracle.program.manifest import ProgramManifest
 from oracle.web import Server, Sources, WebLimits, application
 from tests.web.serving import (
     COMMITMENT,
     DATA,
     FILE,
+    MANIFEST,
     PROGRAM,
+    RECEIPT,
     REQUEST,
     ROOT,
     ROWS,
     TRACE,
     Programs,
+    Receipts,
     Served,
     served,
 )
@@ -149,11 +154,19 @@ async def test_bad_questions_are_named(
     assert reason in found["error"]
 
 
-async def test_programs_and_receipts(http: aiohttp.ClientSession) -> None:
+async def test_programs_and_their_manifests(http: aiohttp.ClientSession) -> None:
     async with http.get(f"/programs/0x{ROOT.hex()}") as response:
         assert await response.read() == FILE
+    async with http.get(f"/programs/0x{ROOT.hex()}/manifest") as response:
+        assert response.headers["Cache-Control"] == "no-cache"
+        assert ProgramManifest.from_json(await response.read()) == MANIFEST
+
+
+async def test_a_receipt_is_the_document_that_verify_reads(http: aiohttp.ClientSession) -> None:
     async with http.get(f"/receipts/0x{REQUEST.hex()}") as response:
-        assert await response.json() == {"signer": "0xabc"}
+        assert response.content_type == "application/json"
+        assert response.headers["Cache-Control"] == "no-cache"
+        assert SavedReceipt.from_json(await response.text()) == RECEIPT
 
 
 @pytest.mark.parametrize(
@@ -163,6 +176,7 @@ async def test_programs_and_receipts(http: aiohttp.ClientSession) -> None:
         "/traces/0x" + "00" * 32 + "/data",
         "/traces/0x" + "00" * 32 + "/leaves?row=0&tensor=0&first=0&count=1",
         "/programs/0x" + "00" * 32,
+        "/programs/0x" + "00" * 32 + "/manifest",
         "/receipts/0x" + "00" * 32,
         "/nothing",
         "/",
@@ -263,7 +277,7 @@ async def test_a_reader_that_stalls_is_cut_off(tmp_path: Path) -> None:
         async def read(self, root: bytes, offset: int, length: int) -> bytes:
             return bytes(length)
 
-    sources = Sources(Endless(), None, Programs())  # type: ignore[arg-type]
+    sources = Sources(Endless(), None, Programs(), Receipts())  # type: ignore[arg-type]
     limits = WebLimits(stall_seconds=0.3, downloads=1, waiting=0)
     async with Server(application(sources, limits), host="127.0.0.1", port=0) as server:
         assert server.address is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from oracle.ports import CommittedTrace, TraceToKeep
 from oracle.program.compile import compile_model
 from oracle.program.encoding import program_root
 from oracle.program.leaf_size import choose_leaf_bytes
+from oracle.program.manifest import ProgramManifest
 from oracle.service.retain import Retain
 from oracle.settings import Settings
-from tests.web.serving import COMMITMENT, PROGRAM, REQUEST, ROOT, TRACE, StoppedClock
+from tests.web.serving import COMMITMENT, PROGRAM, REQUEST, ROOT, TRACE, Receipts, StoppedClock
 
 MODEL = Path(__file__).parents[2] / "models" / "wine-forest.onnx"
 
@@ -58,6 +60,12 @@ async def test_programs_come_from_the_library(tmp_path: Path) -> None:
     compiled = compile_model(MODEL.read_bytes())
     root = library.add_program(compiled.file)
     assert await programs.file(root) == compiled.file
+    with pytest.raises(NotFound, match="has no manifest"):
+        await programs.manifest(root)
+    manifest = ProgramManifest.of(compiled, name=MODEL.name, certificate={"epsilon": 1e-6})
+    library.add_manifest(manifest)
+    library.add_manifest(replace(manifest, certificate=None))
+    assert await programs.manifest(root) == manifest, "a certificate is not lost to none"
     loaded = await programs.program(root)
     assert program_root(loaded) == root
     assert await programs.program(root) is loaded
@@ -68,7 +76,7 @@ async def test_a_node_serves_what_it_keeps_and_lets_go_of_the_port(tmp_path: Pat
     settings = Settings(data_dir=tmp_path)
     library = ModelLibrary(settings.model_store)
     for _ in range(2):
-        async with open_serving(settings, library, StoppedClock()) as serving:
+        async with open_serving(settings, library, StoppedClock(), Receipts()) as serving:
             assert serving.address is not None
             assert serving.address.startswith("http://127.0.0.1:")
             committed = CommittedTrace(COMMITMENT.trace_root, ROOT, TRACE)

@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {Test} from "forge-std/Test.sol";
 
+import {DisputeManager} from "../../src/DisputeManager.sol";
 import {InferenceOracle} from "../../src/InferenceOracle.sol";
 import {ModelRegistry} from "../../src/ModelRegistry.sol";
 import {OperatorStaking} from "../../src/OperatorStaking.sol";
@@ -12,6 +13,7 @@ import {Answer, AnswerCommitment} from "../../src/types/Answer.sol";
 import {InferenceRequest, RequestParams} from "../../src/types/InferenceRequest.sol";
 import {ModelTerms, Tier, UNCERTIFIED} from "../../src/types/ModelTerms.sol";
 import {MockCourt} from "./MockCourt.sol";
+import {MockVerifier} from "./MockVerifier.sol";
 import {Shipped} from "../support/Shipped.sol";
 
 /// @notice What of an ERC-20 all tokens under test have, those without return values included.
@@ -39,25 +41,37 @@ abstract contract Deployment is Test {
     uint40 internal constant SIGNER_DELAY = 1 hours;
     uint32 internal constant WINDOW = 1 hours;
     uint96 internal constant MIN_BOND = 1e18;
+    uint64 internal constant BASE_DEPOSIT = 1e17;
+    uint32 internal constant ANNOUNCEMENT_AGE = 1 minutes;
+    uint32 internal constant PRIORITY_PERIOD = 1 days;
     address internal constant BURN_ADDRESS = 0x000000000000000000000000000000000000dEaD;
 
     /// @dev `token` must have been deployed; one model is registered.
     function _deploy(address token) internal returns (System memory system) {
-        system.token = IBareToken(token);
-        system.court = new MockCourt();
-        system.registry = Shipped.registry(address(system.court), 1, MAX_WINDOW);
-        address oracle = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 1);
-        system.staking = Shipped.staking(token, oracle, address(system.court), EXIT_DELAY, SIGNER_DELAY);
-        system.oracle = Shipped.oracle(
-            token,
-            address(system.staking),
-            address(system.registry),
-            address(system.court),
-            MAX_TTL,
-            MAX_WINDOW,
-            DISPUTE_ALLOWANCE
+        MockCourt court = new MockCourt();
+        system = _deployFor(token, address(court));
+        system.court = court;
+        court.bind(system.oracle, system.staking);
+    }
+
+    /// @dev The same with the court that is shipped, before a verifier that believes its callers.
+    function _deployWithDisputes(address token) internal returns (System memory system, DisputeManager disputes) {
+        address court = address(bytes20(keccak256(abi.encode("court", token))));
+        system = _deployFor(token, court);
+        disputes = Shipped.disputesAt(
+            court, address(system.oracle), address(new MockVerifier()), BASE_DEPOSIT, ANNOUNCEMENT_AGE, PRIORITY_PERIOD
         );
-        system.court.bind(system.oracle, system.staking);
+    }
+
+    /// @dev Staking and the oracle name each other, so the oracle's address is computed before it exists.
+    function _deployFor(address token, address court) internal returns (System memory system) {
+        system.token = IBareToken(token);
+        system.registry = Shipped.registry(court, 1, MAX_WINDOW);
+        address oracle = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 1);
+        system.staking = Shipped.staking(token, oracle, court, EXIT_DELAY, SIGNER_DELAY);
+        system.oracle = Shipped.oracle(
+            token, address(system.staking), address(system.registry), court, MAX_TTL, MAX_WINDOW, DISPUTE_ALLOWANCE
+        );
         system.modelId = system.registry.register(_modelTerms(Tier.Exact), "digits", "{}", "");
     }
 

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {IDisputeManager} from "../../src/interfaces/IDisputeManager.sol";
 import {IInferenceOracle} from "../../src/interfaces/IInferenceOracle.sol";
 import {IOperatorStaking} from "../../src/interfaces/IOperatorStaking.sol";
 import {AnswerCommitment} from "../../src/types/Answer.sol";
 import {InferenceRequest} from "../../src/types/InferenceRequest.sol";
 
 /// @notice A court that believes whoever calls it: what a dispute manager may do, and nothing it must check.
-contract MockCourt is IDisputeManager {
+contract MockCourt {
     IInferenceOracle public oracle;
     IOperatorStaking public staking;
 
@@ -19,7 +18,6 @@ contract MockCourt is IDisputeManager {
         staking = staking_;
     }
 
-    /// @inheritdoc IDisputeManager
     /// @param proof Any bytes convict, none do not; the caller is the watcher.
     function proveFraud(InferenceRequest calldata request, AnswerCommitment calldata commitment, bytes calldata proof)
         external

@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {Vm} from "forge-std/Vm.sol";
 
+import {DisputeManager} from "../../src/DisputeManager.sol";
 import {InferenceOracle} from "../../src/InferenceOracle.sol";
 import {ModelRegistry} from "../../src/ModelRegistry.sol";
 import {OperatorStaking} from "../../src/OperatorStaking.sol";
@@ -37,6 +38,19 @@ library Shipped {
                 "InferenceOracle", abi.encode(token, staking_, registry_, court, maxTtl, maxWindow, disputeAllowance)
             )
         );
+    }
+
+    /// @dev At an address that the other contracts know already.
+    function disputesAt(
+        address where,
+        address oracle_,
+        address verifier,
+        uint64 baseDeposit,
+        uint32 announcementAge,
+        uint32 priorityPeriod
+    ) internal returns (DisputeManager) {
+        createAt(where, "DisputeManager", abi.encode(oracle_, verifier, baseDeposit, announcementAge, priorityPeriod));
+        return DisputeManager(where);
     }
 
     /// @dev A constructor's custom error is passed on as it is.

@@ -21,6 +21,8 @@ from oracle.core.types import Tier
 from oracle.errors import ProgramError
 from oracle.program.builder import Builder, Value
 from oracle.program.normalise import rule
+from oracle.program.normalise.infinities import signs_of
+from oracle.program.normalise.masks import with_finite_masks
 from oracle.program.normalise.replacement import replacement
 from oracle.program.source.graph import ONNX_DOMAINS, operator_name
 
@@ -59,7 +61,7 @@ def normalise(
         walk.step(node)
     walk.refuse_what_failed()
     outputs = [(entry.name, walk.value(entry.name)) for entry in model.graph.output]
-    return walk.builder.build(outputs, metadata)
+    return with_finite_masks(walk.builder.build(outputs, metadata), walk.infinite)
 
 
 @dataclass
@@ -71,6 +73,8 @@ class _Walk:
     known: dict[str, _Known] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
     faults: list[tuple[onnx.NodeProto, ProgramError]] = field(default_factory=list)
+    infinite: dict[str, list[str]] = field(default_factory=dict)
+    """Of stored tensors that are not finite: who reads them, in the source's names."""
 
     def step(self, node: onnx.NodeProto) -> None:
         if self.lost.intersection(node.input) and operator_name(node) in rule.RULES:
@@ -123,6 +127,11 @@ class _Walk:
             self._keep(node, written(self.builder, self._source(node, operator)))
 
     def _source(self, node: onnx.NodeProto, operator: str) -> rule.SourceNode:
+        for name in filter(None, node.input):
+            value = self.value(name)
+            if value.constant is not None and signs_of(value.constant):
+                place = f"{name!r}, read by {operator} at {node.name or node.output[0]!r}"
+                self.infinite.setdefault(value.name, []).append(place)
         return rule.SourceNode(
             operator=operator,
             version=self._version(node),

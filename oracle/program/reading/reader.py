@@ -271,11 +271,12 @@ def read_program(model: onnx.ModelProto, *, layouts: Layouts | None = None) -> P
         tier = Tier(int(metadata["oracle.tier"]))
         leaf_bytes = int(metadata["oracle.leaf_bytes"])
         source = bytes.fromhex(metadata["oracle.source_sha256"])
+        max_rows = int(metadata["oracle.max_rows"])
         if layouts is None:
             layouts = _parse_layouts(metadata.get("oracle.layouts", ""))
     except (KeyError, ValueError) as error:
         raise ProgramError(f"the file is not a program: its metadata lacks {error}") from error
-    if tier is Tier.UNPROVEN or leaf_bytes < 1 or len(source) != SHA256_BYTES:
+    if tier is Tier.UNPROVEN or leaf_bytes < 1 or max_rows < 1 or len(source) != SHA256_BYTES:
         raise ProgramError("the file is not a program: its metadata is out of range")
     reading = Reading(model, tier, layouts)
     output_names = [entry.name for entry in model.graph.output]
@@ -304,6 +305,7 @@ def read_program(model: onnx.ModelProto, *, layouts: Layouts | None = None) -> P
         instructions=tuple(reading.instructions),
         inputs=tuple(range(len(model.graph.input))),
         outputs=tuple(by_name[name] for name in output_names),
+        max_rows=max_rows,
     )
 
 

@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+
+import {IFraudVerifier} from "../interfaces/IFraudVerifier.sol";
+import {Tier} from "../types/ModelTerms.sol";
+import {Case, IRules, Verdict} from "./Case.sol";
+import {ElementType} from "./ElementType.sol";
+import {Gather, Gathered} from "./Gather.sol";
+import {Interface} from "./Interface.sol";
+import {Lookup} from "./Lookup.sol";
+import {Nest} from "./Nest.sol";
+import {Opcode} from "./Opcode.sol";
+import {Evidence, Openings, Shown} from "./Openings.sol";
+import {Instruction, ProgramRecord, Tensor} from "./ProgramRecord.sol";
+import {
+    ElementProof,
+    EmptyProof,
+    FraudKind,
+    InterfaceProof,
+    LeafOpening,
+    Place,
+    ProgramHeader,
+    TraceClaim
+} from "./Proof.sol";
+import {Sha256Tree} from "./Sha256Tree.sol";
+import {Family, Signature, Signatures} from "./Signature.sol";
+
+/// @title Judges one element of a committed run
+/// @notice A proof is a `FraudKind`, one word, and the ABI encoding of that kind's struct (`Proof.sol`).
+/// @dev Puts together what was proven (`Openings`), what an element is computed from (`Nest`, `Lookup`) and the rules, which
+///      lie in contracts of their own. Holds nothing, trusts nobody, and has no say in money.
+contract FraudVerifier is IFraudVerifier {
+    /// @notice Larger results do not fit a transaction: their answer is the empty result.
+    uint256 public constant MAX_RESULT_BYTES = 98_304;
+
+    IRules public immutable ARITHMETIC;
+    IRules public immutable ELEMENTARY;
+    IRules public immutable SELECTION;
+    IRules public immutable QUANTISED;
+    IRules public immutable SUM;
+
+    error ResultIsEmpty();
+    error ResultIsNotEmpty();
+    error MessageMismatch(bytes32 expected, bytes32 actual);
+    error NotTheInterface(uint256 record);
+    error NotAnInstruction();
+    error ElementNotShown(uint256 position);
+    error OutputMissing(uint256 row, uint256 tensor);
+    error LeavesOutside(uint256 first, uint256 count, uint256 leaves);
+
+    constructor(IRules arithmetic, IRules elementary, IRules selection, IRules quantised, IRules sum) {
+        ARITHMETIC = arithmetic;
+        ELEMENTARY = elementary;
+        SELECTION = selection;
+        QUANTISED = quantised;
+        SUM = sum;
+    }
+
+    /// @inheritdoc IFraudVerifier
+    function judge(Claim calldata claim, bytes calldata proof) external view returns (Verdict) {
+        FraudKind kind = abi.decode(proof[:32], (FraudKind));
+        // The rest is one ABI-encoded dynamic tuple: the place of its head, and the head. Solidity checks every offset in it
+        // against the end of calldata when it is followed.
+        bytes calldata body = proof[32:];
+        if (kind == FraudKind.Element) {
+            ElementProof calldata element;
+            assembly ("memory-safe") {
+                element := add(body.offset, calldataload(body.offset))
+            }
+            return _judgeElement(claim, element);
+        }
+        if (kind == FraudKind.Empty) {
+            EmptyProof calldata empty;
+            assembly ("memory-safe") {
+                empty := add(body.offset, calldataload(body.offset))
+            }
+            return _judgeEmpty(claim, empty);
+        }
+        InterfaceProof calldata message;
+        assembly ("memory-safe") {
+            message := add(body.offset, calldataload(body.offset))
+        }
+        return _judgeMessage(claim, kind, message);
+    }
+
+    /// @inheritdoc IFraudVerifier
+    function demandOf(bytes32 programRoot, bytes calldata encoded) external view returns (Demand memory demand) {
+        Place calldata place;
+        assembly ("memory-safe") {
+            place := add(encoded.offset, calldataload(encoded.offset))
+        }
+        ProgramRecord.requireHeader(place.header, programRoot);
+        ProgramRecord.requireRecord(place.record, place.header);
+        Tensor memory tensor;
+        if (place.record.number == 0) {
+            Tensor[] memory inputs = Interface.tensors(place.record.data, false);
+            if (place.input >= inputs.length) revert Interface.TensorUnknown(place.input, inputs.length);
+            tensor = inputs[place.input];
+        } else {
+            tensor = ProgramRecord.instruction(place.record.data).output;
+        }
+        if (place.row >= place.rows) revert Openings.RowOutside(place.row, place.rows);
+        uint256 leafBytes = place.header.leafBytes;
+        uint256 byteCount = tensor.count * ElementType.size(tensor.elementType);
+        uint256 leaves = (byteCount + leafBytes - 1) / leafBytes;
+        if (place.count == 0 || place.first >= leaves || place.count > leaves - place.first) {
+            revert LeavesOutside(place.first, place.count, leaves);
+        }
+        return Demand({
+            rows: SafeCast.toUint32(place.rows),
+            row: SafeCast.toUint32(place.row),
+            tensor: SafeCast.toUint32(tensor.number),
+            firstLeaf: SafeCast.toUint32(tensor.firstLeaf),
+            rowLeafCount: SafeCast.toUint32(place.header.rowLeafCount),
+            leafBytes: SafeCast.toUint32(leafBytes),
+            byteCount: SafeCast.toUint32(byteCount),
+            first: SafeCast.toUint32(place.first),
+            count: SafeCast.toUint32(place.count)
+        });
+    }
+
+    /// @inheritdoc IFraudVerifier
+    function isRevealed(
+        bytes32 programRoot,
+        bytes32 traceRoot,
+        Demand calldata demand,
+        bytes calldata data,
+        bytes32[] calldata path
+    ) external view returns (bool) {
+        uint256 leafBytes = demand.leafBytes;
+        uint256 begin = demand.first * leafBytes;
+        uint256 end = begin + demand.count * leafBytes;
+        if (end > demand.byteCount) end = demand.byteCount;
+        if (data.length != end - begin) return false;
+        uint256 head = uint256(uint32(Sha256Tree.TRACE)) << 96 | uint256(demand.row) << 64 | uint256(demand.tensor)
+            << 32 | demand.first;
+        bytes32 treeRoot = Sha256Tree.rootOf(
+            uint256(demand.rows) * demand.rowLeafCount,
+            uint256(demand.row) * demand.rowLeafCount + demand.firstLeaf + demand.first,
+            head,
+            data,
+            leafBytes,
+            path
+        );
+        return Sha256Tree.traceRoot(programRoot, demand.rows, treeRoot) == traceRoot;
+    }
+
+    /// @inheritdoc IFraudVerifier
+    function rowsOf(bytes32 programRoot, bytes32 traceRoot, uint32 rows, bytes32 treeRoot)
+        external
+        pure
+        returns (bool)
+    {
+        return Sha256Tree.traceRoot(programRoot, rows, treeRoot) == traceRoot;
+    }
+
+    // ---- an element of the trace
+
+    function _judgeElement(Claim calldata claim, ElementProof calldata proof) private view returns (Verdict) {
+        _requireProgram(claim, proof.header, proof.trace);
+        ProgramRecord.requireRecord(proof.record, proof.header);
+        if (proof.record.number == 0) revert NotAnInstruction();
+        Instruction memory step = ProgramRecord.instruction(proof.record.data);
+        uint256[] memory index = Nest.domainIndex(step, proof.record.data, proof.position);
+
+        Case memory case_;
+        case_.opcode = step.opcode;
+        case_.tier = Tier(proof.header.tier);
+        case_.outputType = step.output.elementType;
+        case_.claimed = _claimed(proof, step.output);
+        case_.attributes = step.attributes;
+        if (step.domainRank != 0) case_.rank = index[step.domainRank - 1];
+
+        Signature memory signature = Signatures.signatureOf(step.opcode);
+        if (!Signatures.admits(signature, step)) return Verdict.Undefined;
+        Evidence[] memory evidence = Openings.proveOperands(proof.operands, step, proof.header, proof.trace, proof.row);
+        if (step.opcode == Opcode.GATHER) {
+            (bool defined, uint256 bits) = Lookup.gather(step, proof.record.data, index, evidence);
+            return defined ? _judgeFound(case_, step.operands[0].tensor, bits) : Verdict.Undefined;
+        }
+        if (step.opcode == Opcode.TREE) {
+            (bool defined, uint256 bits) = Lookup.tree(step, proof.record.data, index, evidence);
+            return defined ? _judgeFound(case_, step.operands[2].tensor, bits) : Verdict.Undefined;
+        }
+        return _judgeNest(case_, step, proof.record.data, index, evidence, signature);
+    }
+
+    function _judgeNest(
+        Case memory case_,
+        Instruction memory step,
+        bytes calldata record,
+        uint256[] memory index,
+        Evidence[] memory evidence,
+        Signature memory signature
+    ) private view returns (Verdict) {
+        uint256 operands = step.operands.length;
+        case_.operandTypes = new uint256[](operands);
+        case_.operands = new bytes[](operands);
+        for (uint256 number; number < operands; ++number) {
+            case_.operandTypes[number] = step.operands[number].tensor.elementType;
+        }
+        if (signature.perTap != 0) {
+            Gathered memory found = Gather.gather(step, record, index, evidence, signature.perTap, signature.numbered);
+            if (!found.defined) return Verdict.Undefined;
+            for (uint256 number; number < signature.perTap; ++number) {
+                case_.operands[number] = found.operands[number];
+            }
+            case_.taps = found.taps;
+        }
+        for (uint256 number = signature.perTap; number < operands; ++number) {
+            (bool holds, int256 position) = Nest.positionOf(step, record, step.operands[number], index);
+            if (!holds) {
+                if (step.opcode == Opcode.COPY) continue;
+                return Verdict.Undefined;
+            }
+            if (!Nest.isInside(step.operands[number], position)) return Verdict.Undefined;
+            // Of a copy, the operands after the one that counts need not be shown.
+            // forge-lint: disable-next-item(unsafe-typecast)
+            case_.operands[number] = _packed(evidence[number], uint256(position));
+            if (step.opcode == Opcode.COPY) break;
+        }
+        return _rule(case_, signature.family);
+    }
+
+    /// @dev GATHER and TREE: the element that was led to is the only operand.
+    function _judgeFound(Case memory case_, Tensor memory source, uint256 bits) private view returns (Verdict) {
+        case_.operandTypes = new uint256[](1);
+        case_.operandTypes[0] = source.elementType;
+        case_.operands = new bytes[](1);
+        uint256 bytes_ = ElementType.size(source.elementType);
+        case_.operands[0] = _bytes(ElementType.reversed(bits, bytes_), bytes_);
+        return SELECTION.judge(case_);
+    }
+
+    function _rule(Case memory case_, Family family) private view returns (Verdict) {
+        if (family == Family.Sum) {
+            // Sums of integers are exact.
+            return ElementType.isInteger(case_.outputType) ? SELECTION.judge(case_) : SUM.judge(case_);
+        }
+        if (family == Family.Arithmetic) return ARITHMETIC.judge(case_);
+        if (family == Family.Elementary) return ELEMENTARY.judge(case_);
+        if (family == Family.Selection) return SELECTION.judge(case_);
+        return QUANTISED.judge(case_);
+    }
+
+    function _claimed(ElementProof calldata proof, Tensor memory output) private view returns (uint256) {
+        Shown memory shown = Openings.prove(proof.output, output, proof.header, proof.trace, proof.row);
+        return _shownElement(shown, output, proof.position);
+    }
+
+    // ---- inputs and outputs
+
+    function _judgeMessage(Claim calldata claim, FraudKind kind, InterfaceProof calldata proof)
+        private
+        view
+        returns (Verdict)
+    {
+        _requireProgram(claim, proof.header, proof.trace);
+        ProgramRecord.requireRecord(proof.record, proof.header);
+        if (proof.record.number != 0) revert NotTheInterface(proof.record.number);
+        bool isOutput = kind == FraudKind.Output;
+        bytes32 expected = isOutput ? claim.resultHash : claim.inputHash;
+        bytes32 actual = sha256(proof.message);
+        if (actual != expected) revert MessageMismatch(expected, actual);
+
+        uint256 rows = proof.trace.rows;
+        if (kind == FraudKind.Rows) {
+            return Interface.rowsOf(proof.record.data, proof.message) == rows ? Verdict.Within : Verdict.Violated;
+        }
+        Tensor[] memory all = Interface.tensors(proof.record.data, isOutput);
+        uint256 length = rows * Interface.rowBytes(all);
+        if (proof.message.length != length) {
+            if (!isOutput) revert Interface.MessageLength(length, proof.message.length);
+            if (proof.message.length == 0) revert ResultIsEmpty();
+            return Verdict.Violated;
+        }
+        uint256 said = Interface.element(all, proof.message, rows, proof.row, proof.tensor, proof.position);
+        Tensor memory tensor = all[proof.tensor];
+        Shown memory shown = Openings.prove(proof.leaves, tensor, proof.header, proof.trace, proof.row);
+        return _shownElement(shown, tensor, proof.position) == said ? Verdict.Within : Verdict.Violated;
+    }
+
+    /// @dev The empty result says that the model gives no output: the input is malformed, and then the trace has no rows,
+    ///      or an output is NaN, or the outputs do not fit a transaction.
+    function _judgeEmpty(Claim calldata claim, EmptyProof calldata proof) private view returns (Verdict) {
+        _requireProgram(claim, proof.header, proof.trace);
+        ProgramRecord.requireRecord(proof.record, proof.header);
+        if (proof.record.number != 0) revert NotTheInterface(proof.record.number);
+        if (claim.resultHash != sha256("")) revert ResultIsNotEmpty();
+
+        Tensor[] memory outputs = Interface.tensors(proof.record.data, true);
+        uint256 rows = proof.trace.rows;
+        if (rows == 0 || rows * Interface.rowBytes(outputs) > MAX_RESULT_BYTES) return Verdict.Within;
+        for (uint256 row; row < rows; ++row) {
+            for (uint256 tensor; tensor < outputs.length; ++tensor) {
+                uint256 number = row * outputs.length + tensor;
+                if (number >= proof.outputs.length) revert OutputMissing(row, tensor);
+                if (_hasNan(proof, proof.outputs[number], outputs[tensor], row)) return Verdict.Within;
+            }
+        }
+        return Verdict.Violated;
+    }
+
+    function _hasNan(EmptyProof calldata proof, LeafOpening calldata leaves, Tensor memory tensor, uint256 row)
+        private
+        view
+        returns (bool)
+    {
+        if (!ElementType.isFloat(tensor.elementType) || tensor.count == 0) return false;
+        Shown memory shown = Openings.prove(leaves, tensor, proof.header, proof.trace, row);
+        for (uint256 position; position < tensor.count; ++position) {
+            if (Interface.isNan(tensor.elementType, _shownElement(shown, tensor, position))) return true;
+        }
+        return false;
+    }
+
+    // ---- helpers
+
+    function _requireProgram(Claim calldata claim, ProgramHeader calldata header, TraceClaim calldata trace)
+        private
+        pure
+    {
+        ProgramRecord.requireHeader(header, claim.programRoot);
+        Openings.requireTrace(trace, claim.programRoot, claim.traceRoot);
+    }
+
+    /// @dev An element that must lie in what was shown of its tensor.
+    function _shownElement(Shown memory shown, Tensor memory tensor, uint256 position) private pure returns (uint256) {
+        uint256 bytes_ = ElementType.size(tensor.elementType);
+        uint256 offset = position * bytes_;
+        if (offset < shown.begin || offset >= shown.end) revert ElementNotShown(position);
+        return Openings.elementAt(shown.source + offset - shown.begin, bytes_);
+    }
+
+    function _packed(Evidence memory evidence, uint256 position) private pure returns (bytes memory) {
+        uint256 bytes_ = ElementType.size(evidence.tensor.elementType);
+        return _bytes(ElementType.reversed(Openings.element(evidence, position), bytes_), bytes_);
+    }
+
+    /// @dev The low `bytes_` bytes of a number, the highest of them first.
+    function _bytes(uint256 value, uint256 bytes_) private pure returns (bytes memory packed) {
+        packed = new bytes(bytes_);
+        assembly ("memory-safe") {
+            mstore(add(packed, 0x20), shl(sub(256, shl(3, bytes_)), value))
+        }
+    }
+}

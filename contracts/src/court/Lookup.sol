@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {ElementType} from "./ElementType.sol";
+import {Nest} from "./Nest.sol";
+import {Evidence, Openings} from "./Openings.sol";
+import {Instruction, Operand} from "./ProgramRecord.sol";
+
+/// @title Reads where data says which element is read: GATHER and TREE (docs/court.md, 6.4 and 6.5)
+/// @dev `defined` is false where the data lead nowhere: the verdict is then `Undefined`.
+library Lookup {
+    using Openings for Evidence;
+
+    uint256 private constant NODE_WORDS = 8;
+
+    /// @notice The element of operand 0 that operand 1 selects.
+    function gather(Instruction memory step, bytes calldata record, uint256[] memory index, Evidence[] memory evidence)
+        internal
+        pure
+        returns (bool defined, uint256 bits)
+    {
+        uint256 kind = step.operands[1].tensor.elementType;
+        if (kind != ElementType.INT32 && kind != ElementType.INT64) return (false, 0);
+        uint256 selector;
+        (defined, selector) = _single(step, record, index, evidence, 1);
+        if (!defined) return (false, 0);
+        (int256 stride, int256 length) = (step.attributes[0], step.attributes[1]);
+        int256 chosen = ElementType.integerValue(kind, selector);
+        if (chosen < 0) chosen += length;
+        if (chosen < 0 || chosen >= length) return (false, 0);
+
+        (bool holds, int256 position) = Nest.positionOf(step, record, step.operands[0], index);
+        if (!holds) return (false, 0);
+        return _elementAt(step.operands[0], evidence[0], position + stride * chosen);
+    }
+
+    /// @notice The leaf value (operand 2) that the tree of operand 3 reaches through the table of operand 1.
+    function tree(Instruction memory step, bytes calldata record, uint256[] memory index, Evidence[] memory evidence)
+        internal
+        pure
+        returns (bool defined, uint256 bits)
+    {
+        if (
+            step.operands[0].tensor.elementType != ElementType.FLOAT32
+                || step.operands[1].tensor.elementType != ElementType.INT32
+                || step.operands[2].tensor.elementType != ElementType.FLOAT32
+                || step.operands[3].tensor.elementType != ElementType.INT32
+        ) return (false, 0);
+        int256[3] memory bases;
+        for (uint256 number; number < 3; ++number) {
+            (defined, bases[number]) = Nest.positionOf(step, record, step.operands[number], index);
+            if (!defined) return (false, 0);
+        }
+        (defined, bits) = _single(step, record, index, evidence, 3);
+        if (!defined) return (false, 0);
+        int256 node = ElementType.integerValue(ElementType.INT32, bits);
+
+        // forge-lint: disable-next-item(unsafe-typecast)
+        int256 nodes = (int256(step.operands[1].tensor.count) - bases[1]) / int256(NODE_WORDS);
+        for (int256 steps; steps < nodes; ++steps) {
+            if (node < 0 || node >= nodes) return (false, 0);
+            // forge-lint: disable-next-item(unsafe-typecast)
+            int256 place = bases[1] + int256(NODE_WORDS) * node;
+            uint256 mode;
+            (defined, mode) = _elementAt(step.operands[1], evidence[1], place);
+            if (!defined) return (false, 0);
+            int256 number = _word(step, evidence, place + 1);
+            if (mode == 0) {
+                // forge-lint: disable-next-item(unsafe-typecast)
+                int256 last = int256(index[index.length - 1]);
+                return _elementAt(step.operands[2], evidence[2], bases[2] + number * step.attributes[1] + last);
+            }
+            uint256 feature;
+            (defined, feature) = _elementAt(step.operands[0], evidence[0], bases[0] + number * step.attributes[0]);
+            if (!defined) return (false, 0);
+            bool holds;
+            (defined, holds) = _branch(mode, feature, step, evidence, place);
+            if (!defined) return (false, 0);
+            node = _word(step, evidence, holds ? place + 3 : place + 4);
+        }
+        return (false, 0);
+    }
+
+    /// @dev Whether a branch's comparison holds; of a NaN the table's word 5 says so, in every mode.
+    function _branch(uint256 mode, uint256 feature, Instruction memory step, Evidence[] memory evidence, int256 place)
+        private
+        pure
+        returns (bool defined, bool holds)
+    {
+        uint256 threshold;
+        (defined, threshold) = _elementAt(step.operands[1], evidence[1], place + 2);
+        if (!defined || mode > 6 || _isNan(threshold)) return (false, false);
+        if (_isNan(feature)) return (true, _word(step, evidence, place + 5) != 0);
+        (int256 left, int256 right) = (_key(feature), _key(threshold));
+        if (mode == 1) return (true, left <= right);
+        if (mode == 2) return (true, left < right);
+        if (mode == 3) return (true, left >= right);
+        if (mode == 4) return (true, left > right);
+        if (mode == 5) return (true, left == right);
+        return (true, left != right);
+    }
+
+    /// @dev A word of a node whose first word was inside the table: all eight are.
+    function _word(Instruction memory step, Evidence[] memory evidence, int256 place) private pure returns (int256) {
+        (, uint256 bits) = _elementAt(step.operands[1], evidence[1], place);
+        return ElementType.integerValue(ElementType.INT32, bits);
+    }
+
+    function _single(
+        Instruction memory step,
+        bytes calldata record,
+        uint256[] memory index,
+        Evidence[] memory evidence,
+        uint256 number
+    ) private pure returns (bool defined, uint256 bits) {
+        (bool holds, int256 position) = Nest.positionOf(step, record, step.operands[number], index);
+        if (!holds) return (false, 0);
+        return _elementAt(step.operands[number], evidence[number], position);
+    }
+
+    function _elementAt(Operand memory operand, Evidence memory evidence, int256 position)
+        private
+        pure
+        returns (bool defined, uint256 bits)
+    {
+        if (!Nest.isInside(operand, position)) return (false, 0);
+        // forge-lint: disable-next-item(unsafe-typecast)
+        return (true, evidence.element(uint256(position)));
+    }
+
+    function _isNan(uint256 bits) private pure returns (bool) {
+        return bits & 0x7fffffff > 0x7f800000;
+    }
+
+    /// @dev Orders float32 numbers; +0 and -0 are both 0.
+    function _key(uint256 bits) private pure returns (int256) {
+        // forge-lint: disable-next-item(unsafe-typecast)
+        int256 magnitude = int256(bits & 0x7fffffff);
+        return bits >> 31 != 0 ? -magnitude : magnitude;
+    }
+}

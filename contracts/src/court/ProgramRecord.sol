@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {ProgramHeader, RecordOpening} from "./Proof.sol";
+import {Sha256Tree} from "./Sha256Tree.sol";
+
+/// @notice Where a tensor lies: in a row's trace, or among the constants.
+struct Tensor {
+    bool isConstant;
+    uint256 number;
+    uint256 elementType;
+    /// Number of its first leaf, within a row's trace or among all constants.
+    uint256 firstLeaf;
+    /// Elements.
+    uint256 count;
+}
+
+/// @notice An operand; `map` is the word of the record at which its affine map begins.
+struct Operand {
+    Tensor tensor;
+    uint256 map;
+}
+
+/// @notice One instruction. Lengths and coefficients stay in the record, in calldata.
+struct Instruction {
+    uint256 opcode;
+    Tensor output;
+    /// Words at which the lengths of the domain, and of the reduction, begin.
+    uint256 domain;
+    uint256 domainRank;
+    uint256 reduction;
+    uint256 reductionRank;
+    Operand[] operands;
+    int256[] attributes;
+}
+
+/// @title Reads a program: header, records, words (docs/program.md, Encoding)
+library ProgramRecord {
+    uint256 private constant FORMAT_VERSION = 1;
+
+    error ProgramRootMismatch(bytes32 expected, bytes32 actual);
+    error RecordMismatch(uint256 number);
+    error LeafBytesUnusable(uint256 leafBytes);
+    error RecordLength(uint256 words, uint256 bytes_);
+
+    /// @notice Reverts unless the header is the one that the program root is the hash of. No element straddles two leaves.
+    function requireHeader(ProgramHeader calldata header, bytes32 programRoot) internal pure {
+        bytes32 actual = sha256(abi.encodePacked(bytes4("PRGM"), abi.encode(FORMAT_VERSION, header)));
+        if (actual != programRoot) revert ProgramRootMismatch(programRoot, actual);
+        if (header.leafBytes == 0 || header.leafBytes % 8 != 0) revert LeafBytesUnusable(header.leafBytes);
+    }
+
+    /// @notice Reverts unless the record is of that program.
+    function requireRecord(RecordOpening calldata record, ProgramHeader calldata header) internal view {
+        uint256 head = uint256(uint32(Sha256Tree.RECORD)) << 96 | record.number;
+        bytes32 root =
+            Sha256Tree.rootOf(header.recordCount, record.number, head, record.data, record.data.length, record.path);
+        if (root != header.recordRoot) revert RecordMismatch(record.number);
+    }
+
+    /// @notice Word `index` of a record. Beyond its end come whatever bytes: see `requireWords`.
+    function word(bytes calldata record, uint256 index) internal pure returns (uint256 value) {
+        assembly ("memory-safe") {
+            value := shr(224, calldataload(add(record.offset, shl(2, index))))
+        }
+    }
+
+    /// @notice Word `index`, sign-extended.
+    function signed(bytes calldata record, uint256 index) internal pure returns (int256 value) {
+        assembly ("memory-safe") {
+            value := signextend(3, shr(224, calldataload(add(record.offset, shl(2, index)))))
+        }
+    }
+
+    /// @notice The instruction in a record that has been proven.
+    function instruction(bytes calldata record) internal pure returns (Instruction memory step) {
+        step.opcode = word(record, 0);
+        step.output.number = word(record, 1);
+        step.output.elementType = word(record, 2);
+        step.output.firstLeaf = word(record, 3);
+        step.domainRank = word(record, 4);
+        step.domain = 5;
+        step.output.count = 1;
+        uint256 cursor = 5;
+        for (uint256 axis; axis < step.domainRank; ++axis) {
+            step.output.count *= word(record, cursor++);
+        }
+        step.reductionRank = word(record, cursor++);
+        step.reduction = cursor;
+        cursor += step.reductionRank;
+        _requireAtMost(record, cursor);
+
+        uint256 axes = step.domainRank + step.reductionRank;
+        step.operands = new Operand[](_countAt(record, cursor++));
+        for (uint256 number; number < step.operands.length; ++number) {
+            Operand memory operand = step.operands[number];
+            operand.tensor = Tensor({
+                isConstant: word(record, cursor) != 0,
+                number: word(record, cursor + 1),
+                elementType: word(record, cursor + 2),
+                firstLeaf: word(record, cursor + 3),
+                count: word(record, cursor + 4)
+            });
+            operand.map = cursor + 5;
+            // offset, coefficients, guard count; each guard: offset, coefficients, limit
+            cursor += 6 + axes;
+            uint256 guards = word(record, cursor);
+            cursor += 1 + guards * (axes + 2);
+            _requireAtMost(record, cursor);
+        }
+        step.attributes = new int256[](_countAt(record, cursor++));
+        for (uint256 number; number < step.attributes.length; ++number) {
+            step.attributes[number] = signed(record, cursor++);
+        }
+        if (cursor * 4 != record.length) revert RecordLength(cursor, record.length);
+    }
+
+    /// @dev A count cannot exceed the words that are there: nothing is allocated for a count that is not meant.
+    function _countAt(bytes calldata record, uint256 cursor) private pure returns (uint256 count) {
+        count = word(record, cursor);
+        _requireAtMost(record, cursor + count);
+    }
+
+    function _requireAtMost(bytes calldata record, uint256 words) private pure {
+        if (words * 4 > record.length) revert RecordLength(words, record.length);
+    }
+}

@@ -1,0 +1,93 @@
+"""A registered model's file from whoever serves it, into this machine's store.
+
+Responsible for where it is looked for, and for keeping nothing that is not what was registered: the
+file's root is computed here and compared. Believes no place; judges no model.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from oracle.client import OracleClient
+from oracle.core.model import Model
+from oracle.core.types import Tier
+from oracle.errors import ModelFileError, NotFound, TraceUnavailable
+from oracle.inference.content_store import sha256
+from oracle.inference.model_library import ModelLibrary, root_of
+from oracle.verify.places import EndpointPrograms, Uri
+from oracle.verify.sources import FileSource
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedModel:
+    """A model that is stored now. `source` is None where it was before; size in bytes."""
+
+    model: Model
+    source: str | None
+    size: int
+
+
+async def fetch_model(
+    client: OracleClient, library: ModelLibrary, model: Model, endpoint: str | None = None
+) -> FetchedModel:
+    """Gets the file, unless it is here.
+
+    Args:
+        endpoint: whose; by default the registered URI, then every operator with an offer for it.
+
+    Raises:
+        NotFound: nobody serves it; says of each place why not.
+        InputError: `endpoint` is no http(s) URL.
+        ModelFileError: the disk refuses.
+    """
+    root, tier = model.terms.program_root, model.terms.tier
+    if library.has(root):
+        stored = await asyncio.to_thread(_read, library, root, tier)
+        if stored is not None:
+            return FetchedModel(model, None, len(stored))
+    refusals = []
+    for place in await _places(client, model, endpoint):
+        try:
+            file = await place.read(root, tier)
+            if file is None:
+                continue
+            found = await asyncio.to_thread(sha256 if tier is Tier.UNPROVEN else root_of, file)
+        except (NotFound, TraceUnavailable, ModelFileError) as error:
+            refusals.append(f"{place.name}: {error.message}")
+            continue
+        if found != root:
+            refusals.append(f"{place.name} serves 0x{found.hex()} as 0x{root.hex()}")
+            continue
+        add = library.add if tier is Tier.UNPROVEN else library.add_program
+        await asyncio.to_thread(add, file)
+        return FetchedModel(model, place.name, len(file))
+    nowhere = "no operator with an offer for it has announced an endpoint"
+    if tier is Tier.UNPROVEN:
+        nowhere = "operators serve programs only, and it is an unproven model"
+    raise NotFound(
+        f"nobody serves the file of {model.name} (0x{model.id.hex()}): "
+        + ("; ".join(refusals) or nowhere),
+        hint="name an endpoint that serves it (--from URL), or ask its registrar for the file",
+    )
+
+
+def _read(library: ModelLibrary, root: bytes, tier: Tier) -> bytes | None:
+    """The stored file; None where it is damaged, to be fetched once more."""
+    try:
+        return library.read(root) if tier is Tier.UNPROVEN else library.read_program(root)
+    except ModelFileError:
+        return None
+
+
+async def _places(client: OracleClient, model: Model, endpoint: str | None) -> list[FileSource]:
+    if endpoint is not None:
+        return [EndpointPrograms(endpoint)]
+    places: list[FileSource] = [Uri(model.uri)] if model.uri else []
+    seen: set[str] = set()
+    for one in await client.offers(model.id):
+        announced = await client.endpoint(one.operator)
+        if announced is not None and announced not in seen:
+            seen.add(announced)
+            places.append(EndpointPrograms(announced))
+    return places

@@ -1,0 +1,231 @@
+"""Builds proofs: which leaves an element is judged from, opened under the roots.
+
+Whoever has the program and a trace can build one of any element, honest or not; what a court makes
+of it is the judge's. Knows nothing of chains, and does not look for what is wrong.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oracle.core import merkle
+from oracle.court.case import Bits
+from oracle.court.commitment import Commitment
+from oracle.court.judge import judge_element
+from oracle.court.lookup import Read
+from oracle.court.opening import Opening, open_constant, open_record, open_trace
+from oracle.court.proof import (
+    ElementProof,
+    EmptyProof,
+    FraudKind,
+    InterfaceProof,
+    OperandOpening,
+    TraceClaim,
+)
+from oracle.court.taps import SIGNATURES, domain_index, positions
+from oracle.court.verdict import Verdict
+from oracle.errors import TraceError
+from oracle.program.encoding import EncodedProgram
+from oracle.program.instruction import Access, Instruction, Program, Space, Trace
+from oracle.program.opcode import Opcode
+
+_FOUND_BY_DATA = frozenset({Opcode.GATHER, Opcode.TREE})
+
+
+@dataclass(frozen=True)
+class Prover:
+    """A committed trace of a program, from which anything can be opened."""
+
+    program: Program
+    encoded: EncodedProgram
+    trace: Trace
+    commitment: Commitment
+
+    @property
+    def claim(self) -> TraceClaim:
+        """What the trace root commits to."""
+        return TraceClaim(self.commitment.rows, merkle.root_of(self.commitment.levels))
+
+    def verdict(self, row: int, instruction: int, position: int) -> Verdict:
+        """What the court says of an element: the mirror's verdict, from the trace itself."""
+        step = self.program.instructions[instruction]
+        read = self._reader(row)
+        return judge_element(
+            self.program, step, position, read, read(Space.TRACE, step.output, position)
+        )
+
+    def element(self, row: int, instruction: int, position: int) -> ElementProof:
+        """The proof of one element of the output of an instruction, by committed position.
+
+        Raises:
+            TraceError: there is no such row or element.
+        """
+        step = self.program.instructions[instruction]
+        if not 0 <= position < step.size:
+            raise TraceError(f"position {position} is outside the {step.size} elements of the step")
+        return ElementProof(
+            header=self.encoded.header,
+            trace=self.claim,
+            record=open_record(self.encoded, instruction + 1),
+            row=row,
+            position=position,
+            output=self._leaf_of(row, step.output, position),
+            operands=tuple(self._operands(row, step, position)),
+        )
+
+    def message(
+        self, kind: FraudKind, message: bytes, *, row: int, tensor: int, position: int
+    ) -> InterfaceProof:
+        """The proof that an input (INPUT) or output (OUTPUT) element differs from the message.
+
+        `tensor` counts among the program's inputs or outputs. Raises TraceError.
+        """
+        numbers = self.program.inputs if kind is FraudKind.INPUT else self.program.outputs
+        return InterfaceProof(
+            kind=kind,
+            header=self.encoded.header,
+            trace=self.claim,
+            record=open_record(self.encoded, 0),
+            message=message,
+            row=row,
+            tensor=tensor,
+            position=position,
+            leaves=self._leaf_of(row, numbers[tensor], position),
+        )
+
+    def length(self, kind: FraudKind, message: bytes) -> InterfaceProof:
+        """The proof that the input has another number of rows (ROWS), or that the result has
+        another length than so many rows give (OUTPUT)."""
+        return InterfaceProof(
+            kind=kind,
+            header=self.encoded.header,
+            trace=self.claim,
+            record=open_record(self.encoded, 0),
+            message=message,
+        )
+
+    def empty(self) -> EmptyProof:
+        """The proof that no output is NaN, against an answer that is empty. Raises TraceError."""
+        return EmptyProof(
+            header=self.encoded.header,
+            trace=self.claim,
+            record=open_record(self.encoded, 0),
+            outputs=tuple(
+                open_trace(self.program, self.trace, self.commitment, row=row, tensor=tensor)
+                for row in range(self.commitment.rows)
+                for tensor in self.program.outputs
+            ),
+        )
+
+    def _operands(self, row: int, step: Instruction, position: int) -> Iterator[OperandOpening]:
+        read = self._positions(row, step, position)
+        for number, access in enumerate(step.operands):
+            for first, count in self._runs(access, read[number]):
+                yield OperandOpening(number, self._open(row, access, first, count))
+
+    def _positions(self, row: int, step: Instruction, position: int) -> dict[int, set[int]]:
+        """Of each operand, the positions that the judge reads."""
+        if step.opcode in _FOUND_BY_DATA:
+            return self._recorded(row, step, position)
+        index = domain_index(step, position)
+        per_tap = SIGNATURES[step.opcode].per_tap
+        found: dict[int, set[int]] = defaultdict(set)
+        taps = [positions(step, number, index) for number in range(per_tap)]
+        for places in zip(*taps, strict=True):
+            if None not in places:
+                for number, place in enumerate(places):
+                    found[number].add(place)
+        for number in range(per_tap, len(step.operands)):
+            (place,) = positions(step, number, index)
+            if place is None:
+                continue
+            found[number].add(place)
+            if step.opcode is Opcode.COPY:
+                break
+        return found
+
+    def _recorded(self, row: int, step: Instruction, position: int) -> dict[int, set[int]]:
+        """Where data says what is read, whatever the judge asked for."""
+        asked: dict[tuple[Space, int], set[int]] = defaultdict(set)
+        read = self._reader(row)
+
+        def recording(space: Space, tensor: int, place: int) -> Bits:
+            asked[space, tensor].add(place)
+            return read(space, tensor, place)
+
+        judge_element(self.program, step, position, recording, 0)
+        return defaultdict(
+            set,
+            {
+                number: asked[access.space, access.tensor]
+                for number, access in enumerate(step.operands)
+            },
+        )
+
+    def _runs(self, access: Access, places: Iterable[int]) -> Iterator[tuple[int, int]]:
+        """Leaves that hold these positions, as (first, count); a gap is shown with them where that
+        is shorter than a path of its own."""
+        info = self.program.info(access)
+        leaf_bytes = self.program.leaf_bytes
+        leaves = sorted({place * info.element.item_size // leaf_bytes for place in places})
+        levels = self.commitment.levels
+        if access.space is Space.CONSTANT:
+            levels = self.encoded.constant_levels
+        path_bytes = merkle.DIGEST_BYTES * (len(levels) - 1)
+        if not leaves:
+            return
+        first = last = leaves[0]
+        for leaf in leaves[1:]:
+            if (leaf - last - 1) * leaf_bytes > path_bytes:
+                yield first, last - first + 1
+                first = leaf
+            last = leaf
+        yield first, last - first + 1
+
+    def _leaf_of(self, row: int, tensor: int, position: int) -> Opening:
+        info = self.program.tensors[tensor]
+        first = position * info.element.item_size // self.program.leaf_bytes
+        return open_trace(
+            self.program,
+            self.trace,
+            self.commitment,
+            row=row,
+            tensor=tensor,
+            first=first,
+            count=1,
+        )
+
+    def _open(self, row: int, access: Access, first: int, count: int) -> Opening:
+        if access.space is Space.CONSTANT:
+            return open_constant(
+                self.program, self.encoded, access.tensor, first=first, count=count
+            )
+        return open_trace(
+            self.program,
+            self.trace,
+            self.commitment,
+            row=row,
+            tensor=access.tensor,
+            first=first,
+            count=count,
+        )
+
+    def _reader(self, row: int) -> Read:
+        tensors = self.trace.rows[row]
+        constants = self.program.constant_values
+
+        def read(space: Space, tensor: int, place: int) -> Bits:
+            return bits((tensors if space is Space.TRACE else constants)[tensor], place)
+
+        return read
+
+
+def bits(values: NDArray[Any], place: int) -> Bits:
+    """The raw bits of one element of a flat tensor."""
+    return int.from_bytes(np.ascontiguousarray(values[place : place + 1]).tobytes(), "little")

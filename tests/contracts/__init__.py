@@ -1,0 +1,1 @@
+"""The contracts against the Python code whose mirror they are, on a real anvil."""
