@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeAlias, TypedDict
 
 from numpy.typing import NDArray
 
+from oracle.core.dispute import RevealDemand
 from oracle.core.event import BlockRef, LogBatch, RequestSeen
 from oracle.core.job import Job, JobState, Trigger
 from oracle.core.model import Model
@@ -157,6 +158,30 @@ class OracleContract(Protocol):
     async def state_of(self, request_id: bytes) -> OnChainRequest: ...
 
 
+class CourtContract(Protocol):
+    """The court's verbs that an operator needs, as calldata, and a look."""
+
+    @property
+    def address(self) -> Address: ...
+
+    def reveal_data(
+        self, request: Request, demand: RevealDemand, leaves: bytes, path: Sequence[bytes]
+    ) -> bytes: ...
+    def dismiss_data(
+        self, request: Request, demand: RevealDemand, rows: int, tree_root: bytes
+    ) -> bytes: ...
+
+    async def is_pending(self, demand: RevealDemand) -> bool: ...
+
+
+class DemandSource(Protocol):
+    async def demands(
+        self, first_block: int, last_block: int, operator: Address
+    ) -> Sequence[RevealDemand]:
+        """Demands on answers of an operator in an inclusive range. Raises ChainUnreachable."""
+        ...
+
+
 class RegistryContract(Protocol):
     async def model(self, model_id: bytes) -> Model:
         """The model by its registration event and stored facts.
@@ -235,13 +260,15 @@ class CommittedTrace:
 class Inference:
     """One run: outputs by name, seconds in the model, and the session's facts as JSON.
 
-    `trace` is None for a model that is not a program.
+    `trace` is None for a model that is not a program. `no_output` says why the outputs of a program
+    are no answer although it ran: they hold NaN, and the trace shows it.
     """
 
     outputs: Tensors
     seconds: float
     session: str
     trace: CommittedTrace | None = None
+    no_output: str | None = None
 
 
 class InferenceEngine(Protocol):
@@ -264,7 +291,8 @@ class InferenceEngine(Protocol):
         """Runs each input, batching where that changes no bit; off the event loop.
 
         Each input has its own result or error: UnusableOutput where the model ran and its output is
-        of no use, InferenceError where it failed.
+        of no use (a program's has a trace, and comes as an Inference with `no_output`),
+        InferenceError where it failed.
 
         Raises:
             ModelFileError: the model cannot be loaded.
@@ -419,6 +447,24 @@ class JobStore(Protocol):
     async def totals(self) -> Totals: ...
 
 
+class DemandStore(Protocol):
+    """Demands on our answers, and how far they were looked for."""
+
+    async def cursor(self) -> int | None:
+        """The last block whose demands are in the store."""
+        ...
+
+    async def note(self, last_block: int, found: Sequence[RevealDemand]) -> Sequence[RevealDemand]:
+        """Adds demands and moves the cursor, all or nothing; those that are new."""
+        ...
+
+    async def pending(self) -> Sequence[RevealDemand]:
+        """Those not known to be over, the most urgent first."""
+        ...
+
+    async def close(self, demand: RevealDemand) -> None: ...
+
+
 class TransactionStore(Protocol):
     """Transactions and their attempts. Each method is one database transaction."""
 
@@ -558,6 +604,11 @@ class TraceOpener(Protocol):
             NotFound: no such trace, or its program is not here.
             TraceError: the trace has no such row, tensor or leaves.
         """
+        ...
+
+
+    async def claim(self, root: bytes) -> tuple[int, bytes]:
+        """What a trace root commits to: rows, and the root of the tree. Raises as `open_leaves`."""
         ...
 
 

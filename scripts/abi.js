@@ -17,6 +17,7 @@ const CONTRACTS = [
   "OperatorStaking",
   "QuantisedRules",
   "SelectionRules",
+  "SumRules",
 ];
 const ARTIFACTS = path.join(__dirname, "..", ".build", "forge-ship");
 const target = process.argv[2];

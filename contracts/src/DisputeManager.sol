@@ -6,6 +6,7 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 
 import {Verdict} from "./court/Case.sol";
 import {IDisputeManager} from "./interfaces/IDisputeManager.sol";
@@ -13,7 +14,7 @@ import {IFraudVerifier} from "./interfaces/IFraudVerifier.sol";
 import {IInferenceOracle} from "./interfaces/IInferenceOracle.sol";
 import {IOperatorStaking} from "./interfaces/IOperatorStaking.sol";
 import {TokenTransfer} from "./libraries/TokenTransfer.sol";
-import {AnswerCommitment} from "./types/Answer.sol";
+import {AnswerCommitment, AnswerCommitmentHash} from "./types/Answer.sol";
 import {RevealDemand, SignedAnswer} from "./types/Dispute.sol";
 import {InferenceRequest} from "./types/InferenceRequest.sol";
 import {ModelTerms, Tier} from "./types/ModelTerms.sol";
@@ -40,6 +41,12 @@ contract DisputeManager is IDisputeManager, ReentrancyGuardTransient {
     bytes32 private constant DOMAIN_TYPEHASH =
         keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
 
+    /// @dev Data that one `BASE_DEPOSIT` demands, and demands on an answer after which each costs one more.
+    uint256 private constant DEPOSIT_BYTES = 1_024;
+    uint256 private constant DEPOSIT_DEMANDS = 16;
+
+    /// @inheritdoc IDisputeManager
+    uint256 public constant MAX_REVEAL_BYTES = 65_536;
     /// @inheritdoc IDisputeManager
     uint16 public constant REVEAL_BURN_BPS = 5_000;
 
@@ -192,7 +199,7 @@ contract DisputeManager is IDisputeManager, ReentrancyGuardTransient {
         demand.programRoot = terms.programRoot;
         demand.commitment = commitment;
         demand.leaves = IFraudVerifier(VERIFIER).demandOf(terms.programRoot, place);
-        (demand.number, demand.deposit) = _enter(request, commitment, demand.requestId, maxDeposit);
+        _enter(request, demand, maxDeposit);
         _isPending[demand.hash()] = true;
         emit RevealDemanded(demand.requestId, commitment.operator, msg.sender, demand);
         IERC20(TOKEN).pullExactly(msg.sender, demand.deposit);
@@ -266,6 +273,7 @@ contract DisputeManager is IDisputeManager, ReentrancyGuardTransient {
         address operator = _requireContradiction(requestId, first, second);
         emit EquivocationSlashed(requestId, operator, msg.sender, first.answer.structHash(), second.answer.structHash());
         (RequestState state,) = _stateOf(requestId);
+        // slither-disable-next-line incorrect-equality (of enumerations)
         if (state == RequestState.Answered || state == RequestState.RevealPending) {
             if (commitment.operator != operator) revert WrongOperator(commitment.operator, operator);
             IInferenceOracle(ORACLE).voidAnswer(request, commitment, msg.sender);
@@ -315,8 +323,8 @@ contract DisputeManager is IDisputeManager, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IDisputeManager
-    function depositFor(bytes32 requestId) external view returns (uint256) {
-        return _depositFor(_dockets[requestId]);
+    function depositFor(bytes32 requestId, uint256 byteCount) external view returns (uint256) {
+        return _depositFor(_dockets[requestId], byteCount);
     }
 
     /// @inheritdoc IDisputeManager
@@ -363,22 +371,26 @@ contract DisputeManager is IDisputeManager, ReentrancyGuardTransient {
     // ---- reveals, inside
 
     /// @dev Puts a demand on the answer's docket, and suspends the answer if it is the only one there.
-    function _enter(
-        InferenceRequest calldata request,
-        AnswerCommitment calldata commitment,
-        bytes32 requestId,
-        uint96 maxDeposit
-    ) private returns (uint32 number, uint96 deposit) {
+    // slither-disable-next-line reentrancy-no-eth (locked, and suspending calls nobody)
+    function _enter(InferenceRequest calldata request, RevealDemand memory demand, uint96 maxDeposit) private {
+        uint256 byteCount = uint256(demand.leaves.count) * demand.leaves.leafBytes;
+        // More than fits a transaction could not be revealed by anyone.
+        if (byteCount > MAX_REVEAL_BYTES) revert RevealTooLarge(byteCount, MAX_REVEAL_BYTES);
+        bytes32 requestId = demand.requestId;
         Docket memory docket = _dockets[requestId];
-        uint256 price = _depositFor(docket);
+        uint256 price = _depositFor(docket, byteCount);
         if (price > maxDeposit) revert DepositAboveMaximum(price, maxDeposit);
         // casting to 'uint96' is safe because the price is not above a maximum which is one
         // forge-lint: disable-next-line(unsafe-typecast)
-        (number, deposit) = (docket.made, uint96(price));
+        (demand.number, demand.deposit) = (docket.made, uint96(price));
+        AnswerCommitment memory commitment = demand.commitment;
         // casting to 'uint208' is what makes it a tag
         // forge-lint: disable-next-line(unsafe-typecast)
-        uint208 tag = uint208(uint256(commitment.calldataHash()));
+        uint208 tag = uint208(
+            uint256(AnswerCommitmentHash.hashOf(commitment.operator, commitment.resultHash, commitment.traceRoot))
+        );
 
+        // slither-disable-next-line incorrect-equality (a count that only this contract changes)
         if (docket.pending == 0) {
             IInferenceOracle(ORACLE).suspend(request, commitment);
         } else {
@@ -421,12 +433,14 @@ contract DisputeManager is IDisputeManager, ReentrancyGuardTransient {
         _dockets[demand.requestId].pending = pending;
     }
 
-    /// @dev Linear in what was ever demanded, so that delay costs its square, and exponential in what is pending, so that
-    ///      nobody can ask for more at once than an operator can show. No number of demands shuts others out: an operator
-    ///      that makes them itself burns half of what it adds to the price. Below 2^(64 + 32 + 97): each price paid was
-    ///      below 2^96, so no more than 97 are pending.
-    function _depositFor(Docket memory docket) private view returns (uint256) {
-        return (uint256(BASE_DEPOSIT) * (uint256(docket.made) + 1)) << docket.pending;
+    /// @dev By the size, because showing it costs the operator that; dearer with what was ever demanded, so that delay
+    ///      costs its square in the end; and exponential in what is pending, so that nobody can ask for more at once than
+    ///      an operator can show. No number of demands shuts others out: an operator that makes them itself burns half of
+    ///      what it adds to the price. Below 2^(64 + 7 + 32 + 97): every price paid was below 2^96, so no more than 97 are
+    ///      pending, and nobody pays for more than `MAX_REVEAL_BYTES`.
+    function _depositFor(Docket memory docket, uint256 byteCount) private view returns (uint256) {
+        uint256 units = Math.ceilDiv(byteCount, DEPOSIT_BYTES);
+        return (BASE_DEPOSIT * units * (1 + docket.made / DEPOSIT_DEMANDS)) << docket.pending;
     }
 
     // ---- equivocation, inside
@@ -458,6 +472,7 @@ contract DisputeManager is IDisputeManager, ReentrancyGuardTransient {
 
     /// @dev Where the bond is unlocked, the slash takes what it finds of it; what it did not find can be taken later.
     ///      Before there is an answer the bond is locked, and the evidence can wait.
+    // slither-disable-next-line reentrancy-no-eth (locked, and staking calls nobody)
     function _slashEnded(InferenceRequest calldata request, bytes32 requestId, address operator, RequestState state)
         private
     {
@@ -487,6 +502,7 @@ contract DisputeManager is IDisputeManager, ReentrancyGuardTransient {
 
     function _fetchShares() private {
         if (IOperatorStaking(STAKING).claimable(address(this)) == 0) return;
+        // slither-disable-next-line reentrancy-balance (the change in balance is what is checked)
         uint256 before = IERC20(TOKEN).balanceOf(address(this));
         uint256 expected = IOperatorStaking(STAKING).claim(address(this));
         uint256 received = IERC20(TOKEN).balanceOf(address(this)) - before;

@@ -112,6 +112,7 @@ contract InferenceOracle is IInferenceOracle, EIP712, ReentrancyGuardTransient {
         TOKEN = token;
         STAKING = staking;
         REGISTRY = registry;
+        // slither-disable-next-line missing-zero-check (zero where there is no court)
         COURT = court;
         MAX_TTL = maxTtl;
         MAX_WINDOW = maxWindow;
@@ -212,6 +213,7 @@ contract InferenceOracle is IInferenceOracle, EIP712, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IInferenceOracle
+    // slither-disable-next-line reentrancy-no-eth (locked, and staking calls nobody)
     function answer(AnswerItem calldata item, address operator, bytes calldata signature) external nonReentrant {
         bytes32 requestId = requestIdOf(item.request);
         RequestSlot slot = _slots[requestId];
@@ -228,6 +230,7 @@ contract InferenceOracle is IInferenceOracle, EIP712, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IInferenceOracle
+    // slither-disable-next-line reentrancy-no-eth (locked, and staking calls nobody)
     function answerBatch(AnswerItem[] calldata items, address operator, bytes calldata signature)
         external
         nonReentrant
@@ -272,6 +275,7 @@ contract InferenceOracle is IInferenceOracle, EIP712, ReentrancyGuardTransient {
     // ---- ending
 
     /// @inheritdoc IInferenceOracle
+    // slither-disable-next-line reentrancy-no-eth (locked, and staking calls nobody)
     function settle(SettleItem calldata item) external nonReentrant {
         bytes32 requestId = requestIdOf(item.request);
         RequestSlot slot = _slots[requestId];
@@ -289,6 +293,7 @@ contract InferenceOracle is IInferenceOracle, EIP712, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IInferenceOracle
+    // slither-disable-next-line reentrancy-no-eth (locked, and staking calls nobody)
     function settleBatch(SettleItem[] calldata items) external nonReentrant returns (ItemCode[] memory codes) {
         if (items.length == 0) revert EmptyBatch();
         codes = new ItemCode[](items.length);
@@ -339,6 +344,7 @@ contract InferenceOracle is IInferenceOracle, EIP712, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IInferenceOracle
+    // slither-disable-next-line reentrancy-no-eth (locked, and staking calls nobody)
     function markDefaulted(InferenceRequest calldata terms, address operator) external nonReentrant {
         bytes32 requestId = requestIdOf(terms);
         RequestSlot slot = _requireState(requestId, RequestState.Accepted);
@@ -413,6 +419,7 @@ contract InferenceOracle is IInferenceOracle, EIP712, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IInferenceOracle
+    // slither-disable-next-line reentrancy-no-eth (locked, and staking calls nobody)
     function voidAnswer(InferenceRequest calldata terms, AnswerCommitment calldata commitment, address watcher)
         external
         nonReentrant
@@ -463,6 +470,7 @@ contract InferenceOracle is IInferenceOracle, EIP712, ReentrancyGuardTransient {
         state = slot.state();
         delivery = slot.delivery();
         settleAt = slot.settleAt();
+        // slither-disable-next-line incorrect-equality (of an enumeration)
         if (state == RequestState.Accepted) acceptedBy = slot.operator();
     }
 
@@ -672,6 +680,7 @@ contract InferenceOracle is IInferenceOracle, EIP712, ReentrancyGuardTransient {
         if (operator != earnings.operator) {
             _payOut(earnings);
             earnings.operator = operator;
+            // slither-disable-next-line calls-loop (once an operator, and staking calls nobody)
             earnings.payout = IOperatorStaking(STAKING).payoutOf(operator);
             earnings.bond = 0;
             earnings.fee = 0;
@@ -687,6 +696,7 @@ contract InferenceOracle is IInferenceOracle, EIP712, ReentrancyGuardTransient {
 
     function _payOut(Earnings memory earnings) private {
         if (earnings.operator == address(0)) return;
+        // slither-disable-next-line calls-loop (once an operator, and staking calls nobody)
         IOperatorStaking(STAKING).release(earnings.operator, SafeCast.toUint96(earnings.bond));
         _credit(earnings.payout, SafeCast.toUint96(earnings.fee));
     }

@@ -27,6 +27,7 @@ contract ModelRegistry is IModelRegistry {
         if (minChallengeWindow > maxChallengeWindow) {
             revert ChallengeWindowOutOfBounds(minChallengeWindow, 0, maxChallengeWindow);
         }
+        // slither-disable-next-line missing-zero-check (zero where there is no court)
         COURT = court;
         MIN_CHALLENGE_WINDOW = minChallengeWindow;
         MAX_CHALLENGE_WINDOW = maxChallengeWindow;

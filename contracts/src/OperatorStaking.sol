@@ -78,6 +78,7 @@ contract OperatorStaking is IOperatorStaking, ReentrancyGuardTransient {
         if (token == address(0) || oracle == address(0)) revert ZeroAddress();
         TOKEN = token;
         ORACLE = oracle;
+        // slither-disable-next-line missing-zero-check (zero where there is no court)
         COURT = court;
         EXIT_DELAY = exitDelay;
         SIGNER_DELAY = signerDelay;

@@ -106,10 +106,11 @@ async def start_devnet(
     await deposit(requester, contracts, 1_000 * OPG)
     if block_seconds:
         await keep_time(devnet, block_seconds)
-    port = settings.serve_port or _free_port()
+    port = settings.serve_port or free_port()
     endpoint = f"http://127.0.0.1:{port}"
     await owner.send(contracts.staking.address, contracts.staking.set_endpoint_data(endpoint))
-    settings_file = _write_settings(settings, owner.address, port)
+    people = {"owner": Person.OWNER, "signer": Person.SIGNER, "requester": Person.REQUESTER}
+    settings_file = write_settings(settings.data_dir, owner.address, people, serve_port=port)
     return ReadyDevnet(devnet, models, owner.address, settings_file)
 
 
@@ -118,40 +119,55 @@ async def keep_time(devnet: Devnet, block_seconds: int) -> None:
     await devnet.rpc.request("evm_setIntervalMining", [block_seconds])
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """A port nobody listens on now; the node takes it when it starts."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def _write_settings(settings: Settings, operator: Address, port: int) -> Path:
-    folder = settings.data_dir.absolute()
+def write_settings(
+    folder: Path,
+    operator: Address,
+    people: Mapping[str, Person],
+    *,
+    serve_port: int,
+    **extra: object,
+) -> Path:
+    """A settings file for somebody on the devnet, with keystores by role. Each lies in `folder`.
+
+    Args:
+        extra: further settings, such as the `deployment` of somebody who did not make it.
+    """
+    folder = folder.absolute()
     password_file = folder / "keys" / "password"
     if not password_file.exists():
         password_file.parent.mkdir(parents=True, exist_ok=True)
         password_file.touch(mode=0o600)
         password_file.write_text(secrets.token_urlsafe(16) + "\n")
     password = password_file.read_text().strip()
-    people = {"owner": Person.OWNER, "signer": Person.SIGNER, "requester": Person.REQUESTER}
-    lines = [
-        "# Written by `oracle devnet up`. Its keys are anvil's, known to everybody.",
-        f"data_dir = {_toml(folder)}",
-        f"operator = {_toml(operator)}",
-        f"password_file = {_toml(password_file)}",
-    ]
+    values: dict[str, object] = {
+        "data_dir": folder,
+        "operator": operator,
+        "password_file": password_file,
+    }
     for role, person in people.items():
         keystore = folder / "keys" / f"{role}.json"
         if not keystore.exists():
             create_keystore(
                 keystore, password, secret=secret_of(person), iterations=CHEAP_ITERATIONS
             )
-        lines.append(f"{role}_keystore = {_toml(keystore)}")
-    lines += [
-        f"serve_port = {port}",
-        "poll_seconds = 0.25",
-        "settle_seconds = 1.0",
-        "answer_margin_seconds = 5",
+        values[f"{role}_keystore"] = keystore
+    values |= {
+        "serve_port": serve_port,
+        "poll_seconds": 0.25,
+        "settle_seconds": 1.0,
+        "answer_margin_seconds": 5,
+        **extra,
+    }
+    lines = [
+        "# Written by `oracle devnet up`. Its keys are anvil's, known to everybody.",
+        *(f"{name} = {_toml(value)}" for name, value in values.items()),
         "",
     ]
     path = folder / "oracle.toml"
@@ -160,5 +176,5 @@ def _write_settings(settings: Settings, operator: Address, port: int) -> Path:
 
 
 def _toml(value: object) -> str:
-    """A TOML basic string; what JSON escapes, TOML escapes alike."""
-    return json.dumps(str(value))
+    """A number, or a TOML basic string; what JSON escapes, TOML escapes alike."""
+    return json.dumps(value if isinstance(value, int | float) else str(value))

@@ -15,6 +15,8 @@ from oracle.bootstrap import connection
 from oracle.bootstrap.readiness import lacks
 from oracle.bootstrap.receipts import NodeReceipts
 from oracle.bootstrap.serving import open_serving
+from oracle.chain.court_contract import CourtBinding
+from oracle.chain.court_reader import CourtReader
 from oracle.chain.gateway import Gateway
 from oracle.chain.oracle_contract import OracleBinding
 from oracle.chain.reader import Reader
@@ -35,6 +37,7 @@ from oracle.service.node import Duty, Node, Step
 from oracle.service.policy import Policy
 from oracle.service.post import Post
 from oracle.service.retain import Retain
+from oracle.service.reveal import Reveal, RevealPolicy
 from oracle.service.settle import Settle
 from oracle.service.transact import Transact, TransactPolicy
 from oracle.service.watch import Watch, WatchPolicy
@@ -125,7 +128,7 @@ async def _open_claimed(
         store = ModelLibrary(settings.model_store)
         provider = select_provider(settings.provider)
         engine = LocalEngine(
-            store,
+            instrument("models", store),
             provider=provider,
             settings=EngineSettings(
                 threads=settings.threads, timeout_seconds=settings.inference_timeout_seconds
@@ -225,6 +228,23 @@ async def _open_claimed(
                 jobs, contract, gateway, post, clock, operator, batch=settings.settle_batch
             )
 
+            reveal = Reveal(
+                instrument("reader", reader),
+                CourtReader(rpc, deployment.court, largest_span=settings.range_blocks),
+                storage.demands,
+                jobs,
+                transactions,
+                CourtBinding(rpc, deployment.court),
+                gateway,
+                transact,
+                traces,
+                serving.prover,
+                clock,
+                operator,
+                key.address,
+                RevealPolicy(deployment.deployed_block, settings.range_blocks),
+            )
+
             async def follow() -> bool:
                 return await transact.cycle(watch.cursor.number if watch.cursor else -1)
 
@@ -240,6 +260,7 @@ async def _open_claimed(
                 Step("infer", infer.cycle, wakes=("answer",), idle_seconds=1.0),
                 Step("answer", answer.cycle, idle_seconds=1.0),
                 Step("settle", settle.cycle),
+                Step("reveal", reveal.cycle, idle_seconds=settings.poll_seconds),
                 Step("follow", follow, wakes=("answer", "settle")),
                 Step("retain", Retain(traces, clock).cycle),
             ]

@@ -17,9 +17,10 @@ from oracle.web import Server, Sources, application
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """An open trace store, and where it is served."""
+    """An open trace store, its proofs, and where both are served."""
 
     traces: FileTraceStore
+    prover: TraceProver
     address: str | None
 
 
@@ -39,9 +40,10 @@ async def open_serving(
     traces = open_trace_store(settings.trace_store, budget_bytes=settings.trace_budget, clock=clock)
     try:
         programs = PublishedPrograms(library)
-        sources = Sources(traces, TraceProver(traces, programs), programs, receipts)
+        prover = TraceProver(traces, programs)
+        sources = Sources(traces, prover, programs, receipts)
         server = Server(application(sources), host=settings.serve_host, port=settings.serve_port)
         async with server:
-            yield Serving(traces, server.address)
+            yield Serving(traces, prover, server.address)
     finally:
         await traces.close()

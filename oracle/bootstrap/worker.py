@@ -1,4 +1,4 @@
-"""A node in a process of its own, as an operator would run it. Knows nothing of what it serves."""
+"""Our programs in processes of their own, as people run them. Knows nothing of what they do."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _STOP_SECONDS = 30.0
 
 @dataclass(slots=True)
 class Worker:
-    """A running node and where it logs to."""
+    """A running program, mostly a node, and where it logs to."""
 
     process: subprocess.Popen[bytes]
     log_file: Path
@@ -44,30 +44,43 @@ class Worker:
         Raises:
             OracleError: it ended instead, with the end of its log.
         """
-        log_file = data_dir / "node.log"
         heartbeat = HeartbeatFile(data_dir / "node.json")
+        worker = cls.spawn(
+            settings_file, data_dir / "node.log", program=program, environment=environment
+        )
+        give_up_at = time.monotonic() + _READY_SECONDS
+        while time.monotonic() < give_up_at:
+            beat = heartbeat.read()
+            if beat is not None and beat.process_id == worker.process.pid:
+                return worker
+            if worker.process.poll() is not None:
+                break
+            await asyncio.sleep(0.05)
+        await worker.stop()
+        raise OracleError(
+            f"the node did not start: {worker.last_lines()}", hint=f"its log is {worker.log_file}"
+        )
+
+    @classmethod
+    def spawn(
+        cls,
+        settings_file: Path,
+        log_file: Path,
+        *,
+        program: Sequence[str],
+        environment: Mapping[str, str] | None = None,
+    ) -> Worker:
+        """Starts a process and does not wait for anything. Arguments as of `start`."""
         module, *arguments = program
         with log_file.open("wb") as log:
-            process = subprocess.Popen(  # noqa: S603, ASYNC220 - our own program; a fork takes no time
+            process = subprocess.Popen(  # noqa: S603 - our own program
                 [sys.executable, "-m", module, "--config", str(settings_file), *arguments],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 env={**(environment or os.environ), "PYTHONUNBUFFERED": "1"},
             )
-        worker = cls(process, log_file)
-        give_up_at = time.monotonic() + _READY_SECONDS
-        while time.monotonic() < give_up_at:
-            beat = heartbeat.read()
-            if beat is not None and beat.process_id == process.pid:
-                return worker
-            if process.poll() is not None:
-                break
-            await asyncio.sleep(0.05)
-        await worker.stop()
-        raise OracleError(
-            f"the node did not start: {worker.last_lines()}", hint=f"its log is {log_file}"
-        )
+        return cls(process, log_file)
 
     async def stop(self) -> int:
         """Asks it to drain and waits; the exit code. Ends it by force where it does not."""

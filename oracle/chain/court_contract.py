@@ -72,6 +72,7 @@ class CourtLimits:
     """Constants of the deployment. Times in seconds, the deposit in base units."""
 
     base_deposit: int
+    max_reveal_bytes: int
     announcement_age: int
     priority_period: int
     reveal_burn_bps: int
@@ -160,9 +161,9 @@ class CourtBinding(Binding):
     async def held_share(self, request_id: bytes) -> HeldShare:
         return HeldShare(*await self.view("heldShareOf", request_id))
 
-    async def deposit_for(self, request_id: bytes) -> int:
-        """Base units that the next demand on an answer costs."""
-        deposit: int = await self.view("depositFor", request_id)
+    async def deposit_for(self, request_id: bytes, byte_count: int) -> int:
+        """Base units that the next demand on an answer costs, of leaves with so many bytes."""
+        deposit: int = await self.view("depositFor", request_id, byte_count)
         return deposit
 
     async def demands(self, request_id: bytes) -> tuple[int, int]:
@@ -187,6 +188,7 @@ class CourtBinding(Binding):
         """They never change."""
         return CourtLimits(
             base_deposit=await self.view("BASE_DEPOSIT"),
+            max_reveal_bytes=await self.view("MAX_REVEAL_BYTES"),
             announcement_age=await self.view("ANNOUNCEMENT_AGE"),
             priority_period=await self.view("PRIORITY_PERIOD"),
             reveal_burn_bps=await self.view("REVEAL_BURN_BPS"),

@@ -37,8 +37,8 @@ class DeploymentParameters:
         signer_delay: until a new signer replaces the present one.
         announcement_age: by how much an announcement must precede a conviction that pays at once.
         priority_period: for how long the share of any other conviction is held.
-        reveal_deposit: OPG base units that a first demand to reveal costs. Half of it must be worth
-            the gas of a reveal to an operator.
+        reveal_deposit: OPG base units that a first demand to reveal a KiB costs: half of it pays an
+            operator for the gas, and all of it is little beside 30% of a bond worth disputing.
     """
 
     min_challenge_window: int = 10 * 60
@@ -50,7 +50,7 @@ class DeploymentParameters:
     signer_delay: int = 24 * 3600
     announcement_age: int = 60
     priority_period: int = 24 * 3600
-    reveal_deposit: int = 10**18
+    reveal_deposit: int = 10**17
 
     def __post_init__(self) -> None:
         for part in fields(self):

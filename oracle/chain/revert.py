@@ -43,6 +43,7 @@ HINTS: Final[Mapping[str, str]] = {
     "OperatorExists": "this account is an operator already; change its keys instead",
     "OperatorUnknown": "register the operator first",
     "PriorityNotOver": "wait until nobody can claim the share before its holder",
+    "RevealTooLarge": "demand fewer leaves at once",
     "RevealWindowNotOver": "the operator still has time to reveal",
     "RevealWindowOver": "the demand can only time out now",
     "RevealsNotOffered": "prove fraud from what is published: this model has no reveals",

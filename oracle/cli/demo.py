@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -12,13 +13,18 @@ import typer
 
 from oracle.bootstrap.devnet import keep_time, start_devnet
 from oracle.bootstrap.worker import Worker
+from oracle.chain.deployment import DeploymentParameters
 from oracle.cli.command import verb
 from oracle.cli.context import Json, output, settings
+from oracle.demo import second_act
 from oracle.demo.scenario import play, prepare, until
 from oracle.demo.tally import tally
 from oracle.devnet.anvil import AnvilOptions
 from oracle.devnet.state import DevnetState
 from oracle.errors import ConfigurationError, OracleError
+
+_PARAMETERS = replace(DeploymentParameters.devnet(), default_window=10)
+"""Time enough for a watcher to announce and prove."""
 
 
 def register(app: typer.Typer) -> None:
@@ -28,6 +34,10 @@ def register(app: typer.Typer) -> None:
 
 async def run(
     keep: Annotated[bool, typer.Option("--keep", help="Leave it running, to play with.")] = False,
+    cheat: Annotated[
+        str | None,
+        typer.Option(help="Module of a dishonest operator, for a second act: see scripts/demo."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Start a chain, an operator and its worker; have contracts and scripts ask; show the books."""
@@ -47,7 +57,9 @@ async def run(
             f"a devnet already runs in {configured.data_dir}", hint="`oracle devnet down` ends it"
         )
     with out.progress("starting anvil, deploying contracts, registering models"):
-        ready = await start_devnet(configured, AnvilOptions(outlive_parent=keep), block_seconds=0)
+        ready = await start_devnet(
+            configured, AnvilOptions(outlive_parent=keep), _PARAMETERS, block_seconds=0
+        )
     devnet = ready.devnet
     worker: Worker | None = None
     try:
@@ -58,6 +70,12 @@ async def run(
         worker = await starting
         say(f"worker: a process of its own ({worker.process.pid}), log in {worker.log_file}")
         story = await play(cast, say)
+        if cheat is not None:
+            stage = await second_act.set_stage(cast, configured, cheat)
+            try:
+                story["second_act"] = await second_act.play(cast, stage, say)
+            finally:
+                await stage.clear()
 
         async def settled() -> bool:
             return (await tally(devnet.contracts)).open == 0
@@ -83,6 +101,9 @@ async def run(
         out.result(facts | {"story": story, "seconds": round(time.monotonic() - began, 1)})
     else:
         out.say("")
+        if cheat is not None:
+            rows = [list(row.values()) for row in story["second_act"]["who"]]
+            out.table("The second act", ["who", "before", "after", "OPG"], rows)
         out.table("The books", ["what", "came to"], [[k, v] for k, v in facts.items()])
         if keep:
             _how_to_play(configured.data_dir, out.say)

@@ -57,7 +57,7 @@ async def run(
         int, typer.Option(help="For how long any other conviction's share is held, seconds.")
     ] = _PRODUCTION.priority_period,
     reveal_deposit: Annotated[
-        str, typer.Option(help="OPG that a first demand to reveal costs.")
+        str, typer.Option(help="OPG that a first demand to reveal a KiB costs.")
     ] = format_opg(_PRODUCTION.reveal_deposit),
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: Json = False,

@@ -40,6 +40,10 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = {
         "verify",
         "Check an answer without trusting its operator: signature, model, trace, run and money.",
     ),
+    "watch": (
+        "watch",
+        "Follow all answers, judge their traces, and take what is wrong to the court.",
+    ),
     "receipt": (
         "verify",
         "Save the signed receipt of an answer as a file, to be verified by anybody at any time.",

@@ -14,12 +14,22 @@ from oracle.core.types import Address
 
 
 class Purpose(StrEnum):
-    """Why a transaction is sent; jobs are moved by the purpose when it ends."""
+    """Why a transaction is sent; jobs are moved by the purpose when it ends.
+
+    `REVEAL` is the operator's answer to a demand; what follows it is a watcher's.
+    """
 
     ACCEPT = "accept"
     ANSWER = "answer"
     SETTLE = "settle"
     CANCEL = "cancel"
+    REVEAL = "reveal"
+    ANNOUNCE = "announce"
+    PROVE = "prove"
+    ALLOW = "allow"
+    DEMAND = "demand"
+    TIME_OUT = "time_out"
+    SHARE = "share"
 
 
 class SendOutcome(StrEnum):

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oracle.core import merkle
+from oracle.core.types import ZERO_BYTES32
 from oracle.court.commit_plan import CommitPlan
 from oracle.errors import TraceError
 from oracle.program.instruction import Program, Trace
@@ -49,6 +50,11 @@ class _Piece:
     tensor: int
     first: int
     data: memoryview
+
+
+def no_rows_root(program_root: bytes) -> bytes:
+    """The trace root of a malformed input: it has no rows, so nothing was run."""
+    return trace_root(program_root, 0, ZERO_BYTES32)
 
 
 def commit(

@@ -101,7 +101,7 @@ class LocalEngine:
 
         Raises `ModelFileError` where the model cannot be loaded or has another interface,
         `TensorError` for an input its schema forbids, `UnusableOutput` where the model rejects the
-        input or gives an output its schema forbids, and `InferenceError` where the run fails in
+        input or gives an output its schema forbids (NaN of a program is `no_output`), and `InferenceError` where the run fails in
         another way or takes too long.
         """
         outcomes = await self.run_each(program_root, schema, inputs, tier)

@@ -112,13 +112,11 @@ def load_model(
     return LoadedModel(schema=schema, session=session, single_only=reason)
 
 
-def check_not_nan(outputs: Mapping[str, Array]) -> None:
-    """Raise `UnusableOutput` naming the first output and index that is NaN."""
+def first_nan(outputs: Mapping[str, Array]) -> str | None:
+    """The first output and index that is NaN, in words; None where there is none."""
     for name, value in outputs.items():
         if value.dtype.kind == "f":
             missing = np.isnan(value)
             if missing.any():
-                raise UnusableOutput(
-                    f"output {name!r} is NaN at {list(first_index(missing))}",
-                    hint="the input lies outside what the model can compute",
-                )
+                return f"output {name!r} is NaN at {list(first_index(missing))}"
+    return None

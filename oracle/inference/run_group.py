@@ -16,9 +16,9 @@ import onnxruntime
 
 from oracle.core.conversion import Array
 from oracle.core.tensor import check_inputs
-from oracle.errors import InferenceError, TensorError
+from oracle.errors import InferenceError, TensorError, UnusableOutput
 from oracle.inference.batch_probe import LARGEST_STACK
-from oracle.inference.loaded_model import LoadedModel, check_not_nan
+from oracle.inference.loaded_model import LoadedModel, first_nan
 from oracle.inference.program_session import LoadedProgram
 from oracle.inference.run import Run
 from oracle.ports import Inference
@@ -133,16 +133,14 @@ class RunGroup:
             self._keep(index, run)
 
     def _keep(self, index: int, run: Run) -> None:
-        try:
-            if not self._allow_nan:
-                check_not_nan(run.outputs)
-        except InferenceError as error:
-            self._settle(index, error)
-        else:
-            facts = self._loaded.session.facts_json
-            self._settle(
-                index, Inference(run.outputs, run.seconds, facts, self._loaded.committed(run))
-            )
+        nan = None if self._allow_nan else first_nan(run.outputs)
+        if nan is not None and run.trace is None:
+            hint = "the input lies outside what the model can compute"
+            self._settle(index, UnusableOutput(nan, hint=hint))
+            return
+        # Of a program, the trace is what shows that there is no output.
+        facts, committed = self._loaded.session.facts_json, self._loaded.committed(run)
+        self._settle(index, Inference(run.outputs, run.seconds, facts, committed, nan))
 
     def _settle(self, index: int, outcome: Outcome) -> None:
         with self._lock:

@@ -13,18 +13,13 @@ from typing import Any, TypeAlias
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import helper, numpy_helper, shape_inference
-from onnx.reference import ReferenceEvaluator
+from onnx import helper, numpy_helper
 
 from oracle.core.schema import ElementType
 from oracle.core.types import Tier
 from oracle.errors import ProgramError
 from oracle.program import functions
-
-OPSET = 18
-"""Standard operator set of program files; reductions take their axes as an input since then."""
-ML_OPSET = 3
-IR_VERSION = 10
+from oracle.program.node_inference import IR_VERSION, OPSETS, element_of, fold, infer
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +71,7 @@ class Builder:
         key = (value.dtype.str, value.shape, value.tobytes())
         if key not in self._constants:
             name = self._fresh("constant")
-            self._constants[key] = Value(name, _element(value.dtype), value.shape, value)
+            self._constants[key] = Value(name, element_of(value.dtype), value.shape, value)
         return self._constants[key]
 
     def emit(
@@ -113,10 +108,14 @@ class Builder:
             domain=domain,
             **attributes,
         )
-        present = [value for value in inputs if value is not None]
-        if present and all(value.constant is not None for value in present):
-            return self._fold(node, present)
-        return self._append(node, self._infer(node, present))
+        present = {value.name: value for value in inputs if value is not None}
+        stored = {
+            name: value.constant for name, value in present.items() if value.constant is not None
+        }
+        if present and len(stored) == len(present):
+            return tuple(self.constant(result) for result in fold(node, stored, OPSETS))
+        types = infer(node, [_value_info(value) for value in present.values()], stored)
+        return self._append(node, types)
 
     def call(
         self,
@@ -247,11 +246,7 @@ class Builder:
             ir_version=IR_VERSION,
             producer_name="opg-inference-oracle",
             functions=[body for name, body in sorted(self._functions.items()) if name in called],
-            opset_imports=[
-                helper.make_operatorsetid("", OPSET),
-                helper.make_operatorsetid("ai.onnx.ml", ML_OPSET),
-                helper.make_operatorsetid(functions.DOMAIN, 1),
-            ],
+            opset_imports=[*OPSETS, helper.make_operatorsetid(functions.DOMAIN, 1)],
         )
         helper.set_model_props(model, dict(sorted(metadata.items())))
         try:
@@ -274,50 +269,6 @@ class Builder:
             self._values[value.name] = value
         return values
 
-    def _fold(self, node: onnx.NodeProto, present: Sequence[Value]) -> tuple[Value, ...]:
-        graph = helper.make_graph(
-            [node],
-            "fold",
-            [_value_info(value) for value in dict.fromkeys(present)],
-            [helper.make_empty_tensor_value_info(name) for name in node.output],
-        )
-        model = helper.make_model(
-            graph,
-            ir_version=IR_VERSION,
-            opset_imports=[
-                helper.make_operatorsetid("", OPSET),
-                helper.make_operatorsetid("ai.onnx.ml", ML_OPSET),
-            ],
-        )
-        feeds = {value.name: value.constant for value in present}
-        with np.errstate(all="ignore"):
-            results = ReferenceEvaluator(model).run(None, feeds)
-        return tuple(self.constant(np.asarray(result)) for result in results)
-
-    def _infer(
-        self, node: onnx.NodeProto, present: Sequence[Value]
-    ) -> list[tuple[ElementType, tuple[int, ...]]]:
-        version = ML_OPSET if node.domain == "ai.onnx.ml" else OPSET
-        schema = onnx.defs.get_schema(node.op_type, version, node.domain)
-        try:
-            inferred = shape_inference.infer_node_outputs(
-                schema,
-                node,
-                {value.name: _value_info(value).type for value in present},
-                {
-                    value.name: numpy_helper.from_array(value.constant, value.name)
-                    for value in present
-                    if value.constant is not None
-                },
-                opset_imports=[helper.make_operatorsetid(node.domain, version)],
-                ir_version=IR_VERSION,
-            )
-        except Exception as error:  # the inference raises several unrelated types
-            raise ProgramError(
-                f"{node.op_type} of {[v.shape for v in present]}: {error}"
-            ) from error
-        return [_typed(node, inferred[name]) for name in node.output]
-
     def _fresh(self, wish: str) -> str:
         name, number = wish, 1
         while name in self._taken:
@@ -325,28 +276,6 @@ class Builder:
             name = f"{wish}_{number}"
         self._taken.add(name)
         return name
-
-
-def _typed(node: onnx.NodeProto, found: onnx.TypeProto) -> tuple[ElementType, tuple[int, ...]]:
-    tensor = found.tensor_type
-    if any(not axis.HasField("dim_value") for axis in tensor.shape.dim):
-        raise ProgramError(f"{node.op_type}: the shape of {node.output[0]!r} is not static")
-    dtype = helper.tensor_dtype_to_np_dtype(tensor.elem_type)
-    return _element(dtype), tuple(axis.dim_value for axis in tensor.shape.dim)
-
-
-def _element(dtype: np.dtype[Any]) -> ElementType:
-    try:
-        return ElementType(dtype.name)
-    except ValueError as error:
-        raise ProgramError(
-            f"{dtype.name} tensors cannot be judged", hint="export the model in float32"
-        ) from error
-
-
-def _value_info(value: Value) -> onnx.ValueInfoProto:
-    kind = helper.np_dtype_to_tensor_dtype(np.dtype(value.element.value))
-    return helper.make_tensor_value_info(value.name, kind, value.shape)
 
 
 def _matmul_shape(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
@@ -362,3 +291,8 @@ def _needed(nodes: Sequence[onnx.NodeProto], outputs: Sequence[str]) -> list[onn
             kept.append(node)
             wanted |= set(node.input)
     return kept[::-1]
+
+
+def _value_info(value: Value) -> onnx.ValueInfoProto:
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(value.element.value))
+    return helper.make_tensor_value_info(value.name, kind, value.shape)

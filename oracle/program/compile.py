@@ -10,20 +10,20 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import Final
 
-import numpy as np
 import onnx
 from onnx import helper
 
-from oracle.core.schema import DEFAULT_MAX_BATCH, ElementType, ModelSchema
+from oracle.core.schema import DEFAULT_MAX_BATCH, ModelSchema
 from oracle.core.types import Tier
 from oracle.errors import ProgramError
-from oracle.program.instruction import Program, Space
+from oracle.program.admission import check_program
+from oracle.program.instruction import Program
 from oracle.program.layout import choose_layouts
 from oracle.program.leaf_size import choose_leaf_bytes
 from oracle.program.normalise.pipeline import normalise
-from oracle.program.opcode import Opcode
+from oracle.program.reading.clamps import clamp_indices
 from oracle.program.reading.copies import commit_for_views
-from oracle.program.reading.reader import read_program, write_layouts
+from oracle.program.reading.program_file import read_program, write_layouts
 from oracle.program.sizes import inexact_instructions, multiply_adds
 from oracle.program.source.model_schema import read_schema
 from oracle.program.source.prepare import prepare
@@ -87,7 +87,7 @@ def load_program(file: bytes) -> Program:
         raise ProgramError(f"the file is not a program: {error}") from error
     try:
         program = read_program(model)
-        _check_program(program)
+        check_program(program)
     except (TypeError, KeyError, ValueError, IndexError, AttributeError) as error:
         raise ProgramError(f"the file is not a program: {error!r}") from error
     return program
@@ -113,6 +113,7 @@ class _Job:
             "oracle.tier": str(int(tier)),
         }
         model = commit_for_views(normalise(self.source, self.schema, tier, metadata))
+        clamp_indices(model)
         metadata["oracle.layouts"] = write_layouts(choose_layouts(model))
         helper.set_model_props(model, dict(sorted(metadata.items())))
         program = read_program(model)
@@ -122,55 +123,8 @@ class _Job:
             metadata["oracle.leaf_bytes"] = str(chosen)
             helper.set_model_props(model, dict(sorted(metadata.items())))
             program = replace(program, leaf_bytes=chosen)
-        _check_program(program)
+        check_program(program)
         return model.SerializeToString(deterministic=True), program
-
-
-def _check_program(program: Program) -> None:
-    """Raises ProgramError for what a tier or the court does not admit."""
-    if program.tier is Tier.EXACT and (steps := inexact_instructions(program)):
-        listed = ", ".join(f"{step.opcode.name} ({step.name})" for step in steps[:5])
-        raise ProgramError(
-            f"the exact tier has no room for {listed}", hint="compile it in the rounded tier"
-        )
-    if names := [
-        program.constants[access.tensor].name
-        for step in program.instructions
-        if step.opcode in (Opcode.DOT, Opcode.SUM, Opcode.MEAN)
-        for access in step.operands
-        if access.space is Space.CONSTANT
-        and not np.isfinite(program.constant_values[access.tensor]).all()
-    ]:
-        raise ProgramError(
-            f"weights that are NaN or infinite: {', '.join(sorted(set(names))[:5])}",
-            hint="what they touch cannot be judged; train or export the model again",
-        )
-    if names := [
-        info.name
-        for info, values in zip(program.constants, program.constant_values, strict=True)
-        if info.element is ElementType.BOOL and (values.view(np.uint8) > 1).any()
-    ] + [
-        step.name
-        for step in program.instructions
-        if step.opcode is Opcode.COPY
-        and program.tensors[step.output].element is ElementType.BOOL
-        and any(fill not in (0, 1) for fill in step.attributes)
-    ]:
-        # Every other rule makes 0 or 1, so that whoever first commits another byte is convicted.
-        raise ProgramError(
-            f"stored bools that are neither 0 nor 1: {', '.join(names[:5])}",
-            hint="export the model again: ONNX has no other bools",
-        )
-    doubles = [
-        info.name
-        for number, info in enumerate(program.tensors)
-        if info.element is ElementType.FLOAT64 and number not in program.inputs
-    ] + [info.name for info in program.constants if info.element is ElementType.FLOAT64]
-    if doubles:
-        raise ProgramError(
-            f"float64 tensors cannot be judged: {', '.join(doubles[:5])}",
-            hint="export the model in float32",
-        )
 
 
 def _check_outputs(program: Program, schema: ModelSchema) -> None:

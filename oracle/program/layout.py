@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from oracle.program.instruction import Access, Instruction, Program, Space, TensorInfo
 from oracle.program.opcode import Opcode
-from oracle.program.reading.reader import NotAView, read_program
+from oracle.program.reading.program_file import read_program
+from oracle.program.reading.reader import NotAView
 
 _Key: TypeAlias = tuple[Space, int]
 

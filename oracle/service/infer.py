@@ -1,9 +1,9 @@
 """Runs the model for what we are bound to: ACCEPTED -> COMPUTED, with result and receipt saved.
 
 An input the model cannot take, once we are bound, is answered with the empty result, which says
-just that (docs/protocol.md): silence would cost the bond. A saved receipt is never computed or
-signed again. A program's trace is kept before its root is signed: a demand to show it may follow.
-Knows no transaction.
+just that (docs/protocol.md): silence would be slashed. So is a run without a useful output, whose
+trace shows it. A saved receipt is never computed or signed again. A program's trace is kept before
+its root is signed: a demand to show it may follow. Knows no transaction.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from oracle.core.model import Model
 from oracle.core.receipt import Answer
 from oracle.core.tensor import decode_inputs, encode_outputs
 from oracle.core.typed_data import Domain
-from oracle.core.types import ZERO_BYTES32, Address
+from oracle.core.types import ZERO_BYTES32, Address, Tier
+from oracle.court.commitment import no_rows_root
+from oracle.court.message import MAX_RESULT_BYTES
 from oracle.errors import (
     ModelFileError,
     NotFound,
@@ -33,6 +35,7 @@ from oracle.errors import (
 from oracle.ports import (
     Clock,
     CommittedTrace,
+    Inference,
     InferenceEngine,
     JobMove,
     JobStore,
@@ -53,9 +56,6 @@ UNANSWERABLE = b""
 
 SIGNATURE_KIND = "answer"
 
-MAX_RESULT_BYTES = 98_304
-"""Public nodes refuse a transaction above 128 KiB; the oracle's inputs end here, too."""
-
 _SLOWEST_RETRY_SECONDS = 30.0
 
 _TRACE_MARGIN_SECONDS = 86_400
@@ -72,10 +72,12 @@ class Outcome:
     seconds: float
     note: str | None
     trace: CommittedTrace | None = None
+    unrun_root: bytes = ZERO_BYTES32
+    """What is committed to where nothing was run."""
 
     @property
     def trace_root(self) -> bytes:
-        return ZERO_BYTES32 if self.trace is None else self.trace.root
+        return self.unrun_root if self.trace is None else self.trace.root
 
 
 class Infer:
@@ -145,7 +147,7 @@ class Infer:
             try:
                 runnable.append((job, decode_inputs(model.schema, job.input)))
             except TensorError as error:
-                done.append(_unanswerable(job, error.message))
+                done.append(_malformed(job, model, error.message))
         if not runnable:
             return done
         inferences = await self._engine.run_each(
@@ -156,17 +158,9 @@ class Infer:
         )
         for (job, _), inference in zip(runnable, inferences, strict=True):
             if isinstance(inference, OracleError):
-                done.append(self._failed(job, inference))
+                done.append(self._failed(job, model, inference))
             else:
-                result = encode_outputs(model.schema, inference.outputs)
-                if len(result) > MAX_RESULT_BYTES:
-                    done.append(_unanswerable(job, f"{len(result)} bytes do not fit a transaction"))
-                    continue
-                done.append(
-                    Outcome(
-                        job, result, inference.session, inference.seconds, None, inference.trace
-                    )
-                )
+                done.append(_outcome(job, model, inference))
         return done
 
     def _unusable(self, job: Job, error: OracleError) -> JobMove:
@@ -176,9 +170,13 @@ class Infer:
             return JobMove(job.request_id, Trigger.COMPUTE_FAILED, {"reason": error.message})
         return self._postponed(job, error)
 
-    def _failed(self, job: Job, error: OracleError) -> Outcome | JobMove:
-        if isinstance(error, UnusableOutput | TensorError):
-            return _unanswerable(job, error.message)
+    def _failed(self, job: Job, model: Model, error: OracleError) -> Outcome | JobMove:
+        if isinstance(error, TensorError):
+            return _malformed(job, model, error.message)
+        # Without a trace nothing shows that a program gave no output: an empty result of it is
+        # convicted, and that costs far more than silence.
+        if isinstance(error, UnusableOutput) and model.terms.tier is Tier.UNPROVEN:
+            return _malformed(job, model, error.message)
         return self._unusable(job, error)
 
     def _postponed(self, job: Job, error: OracleError) -> JobMove:
@@ -275,5 +273,22 @@ class Infer:
         return [JobMove(request_id, Trigger.COMPUTE_FAILED, {"reason": error.message})]
 
 
-def _unanswerable(job: Job, reason: str) -> Outcome:
-    return Outcome(job, UNANSWERABLE, None, 0.0, f"unanswerable input: {reason}")
+def _outcome(job: Job, model: Model, inference: Inference) -> Outcome:
+    """What a run came to: its result, or the empty one where there is none to be posted."""
+    why = inference.no_output
+    result = UNANSWERABLE
+    if why is None:
+        result = encode_outputs(model.schema, inference.outputs)
+        if len(result) > MAX_RESULT_BYTES:
+            why, result = f"{len(result)} bytes do not fit a transaction", UNANSWERABLE
+    note = None if why is None else f"unanswerable input: {why}"
+    return Outcome(job, result, inference.session, inference.seconds, note, inference.trace)
+
+
+def _malformed(job: Job, model: Model, reason: str) -> Outcome:
+    """Nothing was run: of a program, that is a trace of no rows."""
+    terms = model.terms
+    unproven = terms.tier is Tier.UNPROVEN
+    root = ZERO_BYTES32 if unproven else no_rows_root(terms.program_root)
+    note = f"unanswerable input: {reason}"
+    return Outcome(job, UNANSWERABLE, None, 0.0, note, unrun_root=root)

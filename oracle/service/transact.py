@@ -114,7 +114,9 @@ class Transact:
             fees = self._capped(asked)
             call = replace(call, gas=call.gas * (100 + _GAS_HEADROOM_PERCENT) // 100)
             attempt = self._sign(nonce, call, fees)
-            moves = [JobMove(request_id, SENT[purpose]) for request_id in request_ids]
+            # What moves no job, such as a reveal, leaves its jobs where they are.
+            sent = SENT.get(purpose)
+            moves = [] if sent is None else [JobMove(one, sent) for one in request_ids]
             transaction = await self._transactions.prepare(
                 sender=sender,
                 nonce=nonce,

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from oracle.ports import Clock
+from oracle.storage.case_store import SqlCaseStore
 from oracle.storage.database import LOCK_TIMEOUT_SECONDS, Database
+from oracle.storage.demand_store import SqlDemandStore
 from oracle.storage.job_store import SqlJobStore
 from oracle.storage.schema import prepare_schema
 from oracle.storage.transaction_store import SqlTransactionStore
@@ -14,10 +16,12 @@ from oracle.storage.transaction_store import SqlTransactionStore
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """Both stores over one open database."""
+    """All stores over one open database."""
 
     jobs: SqlJobStore
     transactions: SqlTransactionStore
+    demands: SqlDemandStore
+    cases: SqlCaseStore
     database: Database
 
     async def close(self) -> None:
@@ -45,4 +49,10 @@ def open_storage(
     except BaseException:
         database.close_blocking()
         raise
-    return Storage(SqlJobStore(database, clock), SqlTransactionStore(database, clock), database)
+    return Storage(
+        SqlJobStore(database, clock),
+        SqlTransactionStore(database, clock),
+        SqlDemandStore(database),
+        SqlCaseStore(database),
+        database,
+    )

@@ -22,11 +22,12 @@ from sqlalchemy import (
     Text,
 )
 
+from oracle.core.case import CaseState
 from oracle.core.job import JobState
 from oracle.core.transaction import Purpose, SendOutcome, TransactionState
 from oracle.storage.types import ADDRESS, AMOUNT, BYTES32, NONCE, WEI, text_enum
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 metadata = MetaData(
     naming_convention={
@@ -183,4 +184,37 @@ transaction_requests = Table(
     Column("transaction_id", ForeignKey(transactions.c.id), primary_key=True),
     Column("position", Integer, primary_key=True, autoincrement=False),
     Column("request_id", ForeignKey(jobs.c.request_id), nullable=False, index=True),
+)
+
+cursors = Table(
+    "cursors",
+    metadata,
+    # How far else than by the cursor of the jobs the chain was read, by what was looked for.
+    Column("name", String(16), primary_key=True),
+    Column("block_number", BigInteger, nullable=False),
+)
+
+demands = Table(
+    "demands",
+    metadata,
+    # No foreign key: a demand may be read before the job it is about.
+    Column("request_id", BYTES32, primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("pending", Boolean, nullable=False, index=True),
+    Column("document", Text, nullable=False),
+)
+
+cases = Table(
+    "cases",
+    metadata,
+    Column("request_id", BYTES32, primary_key=True),
+    Column("operator", ADDRESS, nullable=False),
+    Column("block_number", BigInteger, nullable=False),
+    Column("block_hash", BYTES32, nullable=False),
+    Column("state", text_enum(CaseState), nullable=False, index=True),
+    Column("attempts", Integer, nullable=False),
+    Column("not_before", Double, nullable=False),
+    Column("salt", BYTES32),
+    Column("reason", Text, nullable=False),
+    Column("proof", LargeBinary),
 )

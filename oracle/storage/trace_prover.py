@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 
+from oracle.core import merkle
 from oracle.court.commitment import Commitment, commit
 from oracle.court.opening import Opening, open_trace, trace_place
 from oracle.errors import NotFound, StorageError
@@ -65,6 +66,18 @@ class TraceProver:
             )
 
         return await asyncio.to_thread(opened)
+
+    async def claim(self, root: bytes) -> tuple[int, bytes]:
+        """The rows of a trace, and the root of the tree over them. Raises as `open_leaves`."""
+        found = await self._store.find(root)
+        if found is None:
+            raise NotFound(f"trace 0x{root.hex()} is not kept here")
+        commitment = self._remembered(root)
+        if commitment is None:
+            program = await self._programs.program(found.program_root)
+            trace = await self._store.load(root, program)
+            commitment = await self._make(root, found.program_root, program, trace)
+        return commitment.rows, merkle.root_of(commitment.levels)
 
     async def _make(
         self, root: bytes, program_root: bytes, program: Program, trace: Trace

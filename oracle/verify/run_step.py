@@ -65,7 +65,7 @@ async def run_again(evidence: Evidence, found: FoundModel | None, sources: Sourc
         return OwnRun(None, no_output=error.message)
     except OracleError as error:
         return OwnRun(None, not_run=f"the model cannot be run here: {error.message}")
-    return OwnRun(inference)
+    return OwnRun(inference, no_output=inference.no_output)
 
 
 async def check_run(

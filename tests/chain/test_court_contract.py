@@ -73,7 +73,7 @@ class Case:
         return (await self.scene.contracts.oracle.state_of(self.request_id)).state
 
     async def demand(self, rows: int = 1) -> RevealDemand:
-        deposit = await self.court.deposit_for(self.request_id)
+        deposit = await self.court.deposit_for(self.request_id, 2 * 256)
         calldata = self.court.demand_reveal_data(self.disputed, self.place(rows), deposit)
         (event,) = decode_logs((await self.send(self.watcher, calldata)).logs)
         assert isinstance(event, events.RevealDemanded)

@@ -95,7 +95,7 @@ def choice_case(source: Random, opcode: Opcode, kind: ElementType) -> Case:
     target = ElementType.INT64 if opcode in NUMBERS else kind
     rank = source.choice((0, 0, 1, source.randint(0, 130)))
     base = case(opcode, target, [kind], tuple(values))
-    return replace(base, attributes=(source.choice((0, 1)),), rank=rank)
+    return replace(base, attributes=(source.choice((0, 1, 1, -1, 2)),), rank=rank)
 
 
 def finished(source: Random, case: Case) -> Case:
@@ -137,6 +137,16 @@ def test_many_taps(rules: Rules, opcode: Opcode, kind: ElementType) -> None:
     target = ElementType.INT64 if opcode in NUMBERS else kind
     base = replace(case(opcode, target, [kind], values), attributes=(1,), rank=MANY // 2)
     rules.compare(with_claim(source, base) for _ in range(6))
+
+
+@pytest.mark.parametrize("opcode", [*NUMBERS, *VALUES, Opcode.SUM])
+@pytest.mark.parametrize("equals", [255 * 32, 256 * 32, 257 * 32 + 1, 20_000])
+def test_equal_bytes_beyond_what_a_byte_counts(rules: Rules, opcode: Opcode, equals: int) -> None:
+    kind = ElementType.UINT8
+    target = ElementType.INT64 if opcode in NUMBERS else kind
+    base = replace(case(opcode, target, [kind], (200,) * equals), attributes=(1,), rank=equals - 1)
+    claims = (0, equals - 1, equals - 2, equals) if opcode in NUMBERS else (199, 200, 201)
+    rules.compare(replace(base, claimed=claimed) for claimed in claims)
 
 
 @pytest.mark.parametrize("opcode", [*COMPARED, *LOGIC])

@@ -86,3 +86,16 @@ def test_off_the_cpu_nothing_is_optimised_further(monkeypatch: pytest.MonkeyPatc
             provider=provider, settings=SessionSettings(),
         )  # fmt: skip
     assert [settings.optimisation for settings in seen] == ["all", "basic"]
+
+
+def test_an_index_outside_its_table_gives_a_run_that_nobody_can_convict() -> None:
+    encoder = loaded("digits-encoder")
+    row = next(iter(probe_rows(encoder.schema)))
+    (spec,) = encoder.schema.inputs
+    for value in (-(2**31), 2**31 - 1):
+        outside = row[spec.name].copy()
+        outside.reshape(-1)[0] = value
+        run = encoder.run({spec.name: outside}, 1)
+        assert run.trace is not None
+        assert run.trace.rows[0][0].reshape(-1)[0] == value, "committed as it came"
+        assert check_trace(encoder.program, run.trace).honest

@@ -12,7 +12,7 @@ from oracle.program.compile import compile_model, load_program
 from oracle.program.instruction import Access, Instruction, Program, Space
 from oracle.program.layout import runs
 from oracle.program.opcode import Opcode
-from oracle.program.reading.reader import read_program
+from oracle.program.reading.program_file import read_program
 from tests.program.models import SAMPLES, check_same, source_model
 
 FLOAT = TensorProto.FLOAT

@@ -79,7 +79,7 @@ def test_gather(axis: int, shape: tuple[int, ...], stored: bool) -> None:
     case = source("Gather", [data, places], constant=[1] if stored else [], axis=axis)
     compiled = compare(*case)
     if not stored:
-        assert opcodes(compiled) == [Opcode.GATHER]
+        assert opcodes(compiled) == [Opcode.LESS, Opcode.WHERE] * 2 + [Opcode.GATHER]
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_embedding() -> None:
     table = np.random.default_rng(5).normal(size=(17, 8)).astype(np.float32)
     case = source("Gather", [table, ties(5, (1, 9), np.int64) - 1], constant=[0])
     compiled = compare(*case)
-    assert opcodes(compiled) == [Opcode.GATHER]
+    assert opcodes(compiled)[-1] is Opcode.GATHER
     assert compiled.program.tier is Tier.EXACT
 
 

@@ -84,6 +84,7 @@ library ElementaryFunctions {
                     sinh = ONE + FixedPointMathLib.rawSDiv((square * sinh) >> BITS, k * (k + 1));
                     cosh = ONE + FixedPointMathLib.rawSDiv((square * cosh) >> BITS, k * (k - 1));
                 }
+                // slither-disable-next-line divide-before-multiply (the quotient is a fixed-point number)
                 return (significand * ((sinh << BITS) / cosh), exponent - int256(BITS));
             }
             int256 decay = FixedPoint.decay(absolute, exponent + 1);

@@ -70,6 +70,7 @@ library FixedPoint {
                 mantissa >>= 1;
                 ++power;
             }
+            // slither-disable-next-line divide-before-multiply (the quotient is a fixed-point number)
             int256 ratio = ((mantissa - ONE) << BITS) / (mantissa + ONE);
             int256 square = (ratio * ratio) >> BITS;
             int256 total;
@@ -83,6 +84,7 @@ library FixedPoint {
     /// @dev Rounded toward minus infinity; the denominator is positive.
     function _floorDiv(int256 numerator, int256 denominator) private pure returns (int256 quotient) {
         unchecked {
+            // slither-disable-next-line divide-before-multiply (asks whether anything was left)
             quotient = numerator / denominator;
             if (numerator < 0 && quotient * denominator != numerator) --quotient;
         }

@@ -9,7 +9,7 @@ import {FixedPointMathLib} from "solady/utils/FixedPointMathLib.sol";
 /// @notice Finite operands as raw bits, the one result that IEEE 754 leaves as raw bits (docs/court.md, 6.1). Zeros have
 ///         no sign of their own here.
 library FloatArithmetic {
-    /// @dev Above 24 + 2 bits, so that a smaller number shifted out entirely only says on which side the sum lies.
+    /// @dev A number whose exponent is lower by more is below a quarter of the other's last place.
     int256 private constant FAR = 64;
 
     /// @notice a + b.
@@ -20,11 +20,7 @@ library FloatArithmetic {
             (int256 low, int256 lowExponent) = BINARY32.decode(b);
             if (exponent < lowExponent) (high, exponent, low, lowExponent) = (low, lowExponent, high, exponent);
             int256 distance = exponent - lowExponent;
-            if (distance > FAR) {
-                // The higher one is normal, so its last bit is 64 places above this one.
-                distance = FAR;
-                low = _sign(low);
-            }
+            if (distance > FAR) return _nearest(high, exponent);
             return _nearest((high << uint256(distance)) + low, exponent - distance);
         }
     }
@@ -94,11 +90,5 @@ library FloatArithmetic {
     /// @notice The float32 nearest to significand · 2^exponent.
     function _nearest(int256 significand, int256 exponent) private pure returns (uint256) {
         return Rounding.nearest(BINARY32, significand < 0, FixedPointMathLib.abs(significand), exponent);
-    }
-
-    function _sign(int256 value) private pure returns (int256 sign) {
-        assembly ("memory-safe") {
-            sign := sub(sgt(value, 0), slt(value, 0))
-        }
     }
 }

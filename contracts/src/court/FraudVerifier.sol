@@ -10,7 +10,7 @@ import {ElementType} from "./ElementType.sol";
 import {Gather, Gathered} from "./Gather.sol";
 import {Interface} from "./Interface.sol";
 import {Lookup} from "./Lookup.sol";
-import {Nest} from "./Nest.sol";
+import {Nest, Site} from "./Nest.sol";
 import {Opcode} from "./Opcode.sol";
 import {Evidence, Openings, Shown} from "./Openings.sol";
 import {Instruction, ProgramRecord, Tensor} from "./ProgramRecord.sol";
@@ -24,6 +24,7 @@ import {
     ProgramHeader,
     TraceClaim
 } from "./Proof.sol";
+import {Scan} from "./Scan.sol";
 import {Sha256Tree} from "./Sha256Tree.sol";
 import {Family, Signature, Signatures} from "./Signature.sol";
 
@@ -47,6 +48,7 @@ contract FraudVerifier is IFraudVerifier {
     error NotTheInterface(uint256 record);
     error NotAnInstruction();
     error ElementNotShown(uint256 position);
+    /// @dev Every leaf of every output is asked for; `tensor` is its number in the trace.
     error OutputMissing(uint256 row, uint256 tensor);
     error LeavesOutside(uint256 first, uint256 count, uint256 leaves);
 
@@ -163,7 +165,9 @@ contract FraudVerifier is IFraudVerifier {
         ProgramRecord.requireRecord(proof.record, proof.header);
         if (proof.record.number == 0) revert NotAnInstruction();
         Instruction memory step = ProgramRecord.instruction(proof.record.data);
-        uint256[] memory index = Nest.domainIndex(step, proof.record.data, proof.position);
+        Site memory site;
+        site.step = step;
+        site.index = Nest.domainIndex(step, proof.record.data, proof.position);
 
         Case memory case_;
         case_.opcode = step.opcode;
@@ -171,30 +175,28 @@ contract FraudVerifier is IFraudVerifier {
         case_.outputType = step.output.elementType;
         case_.claimed = _claimed(proof, step.output);
         case_.attributes = step.attributes;
-        if (step.domainRank != 0) case_.rank = index[step.domainRank - 1];
+        if (step.domainRank != 0) case_.rank = site.index[step.domainRank - 1];
 
         Signature memory signature = Signatures.signatureOf(step.opcode);
         if (!Signatures.admits(signature, step)) return Verdict.Undefined;
-        Evidence[] memory evidence = Openings.proveOperands(proof.operands, step, proof.header, proof.trace, proof.row);
+        site.evidence = Openings.proveOperands(proof.operands, step, proof.header, proof.trace, proof.row);
         if (step.opcode == Opcode.GATHER) {
-            (bool defined, uint256 bits) = Lookup.gather(step, proof.record.data, index, evidence);
+            (bool defined, uint256 bits) = Lookup.gather(site, proof.record.data);
             return defined ? _judgeFound(case_, step.operands[0].tensor, bits) : Verdict.Undefined;
         }
         if (step.opcode == Opcode.TREE) {
-            (bool defined, uint256 bits) = Lookup.tree(step, proof.record.data, index, evidence);
+            (bool defined, uint256 bits) = Lookup.tree(site, proof.record.data);
             return defined ? _judgeFound(case_, step.operands[2].tensor, bits) : Verdict.Undefined;
         }
-        return _judgeNest(case_, step, proof.record.data, index, evidence, signature);
+        return _judgeNest(case_, site, proof.record.data, signature);
     }
 
-    function _judgeNest(
-        Case memory case_,
-        Instruction memory step,
-        bytes calldata record,
-        uint256[] memory index,
-        Evidence[] memory evidence,
-        Signature memory signature
-    ) private view returns (Verdict) {
+    function _judgeNest(Case memory case_, Site memory site, bytes calldata record, Signature memory signature)
+        private
+        view
+        returns (Verdict)
+    {
+        Instruction memory step = site.step;
         uint256 operands = step.operands.length;
         case_.operandTypes = new uint256[](operands);
         case_.operands = new bytes[](operands);
@@ -202,7 +204,7 @@ contract FraudVerifier is IFraudVerifier {
             case_.operandTypes[number] = step.operands[number].tensor.elementType;
         }
         if (signature.perTap != 0) {
-            Gathered memory found = Gather.gather(step, record, index, evidence, signature.perTap, signature.numbered);
+            Gathered memory found = Gather.gather(site, record, signature.perTap, signature.numbered);
             if (!found.defined) return Verdict.Undefined;
             for (uint256 number; number < signature.perTap; ++number) {
                 case_.operands[number] = found.operands[number];
@@ -210,7 +212,7 @@ contract FraudVerifier is IFraudVerifier {
             case_.taps = found.taps;
         }
         for (uint256 number = signature.perTap; number < operands; ++number) {
-            (bool holds, int256 position) = Nest.positionOf(step, record, step.operands[number], index);
+            (bool holds, int256 position) = Nest.positionOf(step, record, step.operands[number], site.index);
             if (!holds) {
                 if (step.opcode == Opcode.COPY) continue;
                 return Verdict.Undefined;
@@ -218,7 +220,7 @@ contract FraudVerifier is IFraudVerifier {
             if (!Nest.isInside(step.operands[number], position)) return Verdict.Undefined;
             // Of a copy, the operands after the one that counts need not be shown.
             // forge-lint: disable-next-item(unsafe-typecast)
-            case_.operands[number] = _packed(evidence[number], uint256(position));
+            case_.operands[number] = _packed(site.evidence[number], uint256(position));
             if (step.opcode == Opcode.COPY) break;
         }
         return _rule(case_, signature.family);
@@ -296,7 +298,7 @@ contract FraudVerifier is IFraudVerifier {
         for (uint256 row; row < rows; ++row) {
             for (uint256 tensor; tensor < outputs.length; ++tensor) {
                 uint256 number = row * outputs.length + tensor;
-                if (number >= proof.outputs.length) revert OutputMissing(row, tensor);
+                if (number >= proof.outputs.length) revert OutputMissing(row, outputs[tensor].number);
                 if (_hasNan(proof, proof.outputs[number], outputs[tensor], row)) return Verdict.Within;
             }
         }
@@ -310,10 +312,9 @@ contract FraudVerifier is IFraudVerifier {
     {
         if (!ElementType.isFloat(tensor.elementType) || tensor.count == 0) return false;
         Shown memory shown = Openings.prove(leaves, tensor, proof.header, proof.trace, row);
-        for (uint256 position; position < tensor.count; ++position) {
-            if (Interface.isNan(tensor.elementType, _shownElement(shown, tensor, position))) return true;
-        }
-        return false;
+        uint256 length = tensor.count * ElementType.size(tensor.elementType);
+        if (shown.begin != 0 || shown.end != length) revert OutputMissing(row, tensor.number);
+        return Scan.hasNan(tensor.elementType, shown.source, length);
     }
 
     // ---- helpers

@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 import {ElementType} from "./ElementType.sol";
 import {Evidence, Openings, Shown} from "./Openings.sol";
-import {Nest} from "./Nest.sol";
+import {Nest, Site} from "./Nest.sol";
 import {Instruction, ProgramRecord} from "./ProgramRecord.sol";
 
 /// @notice What was gathered of the operands that are read at every tap.
@@ -58,14 +58,12 @@ library Gather {
     uint256 private constant FEW_RUNS = 8;
 
     /// @notice Gathers the first `perTap` operands.
-    function gather(
-        Instruction memory step,
-        bytes calldata record,
-        uint256[] memory index,
-        Evidence[] memory evidence,
-        uint256 perTap,
-        bool numbered
-    ) internal pure returns (Gathered memory found) {
+    function gather(Site memory site, bytes calldata record, uint256 perTap, bool numbered)
+        internal
+        pure
+        returns (Gathered memory found)
+    {
+        Instruction memory step = site.step;
         uint256 taps = 1;
         for (uint256 axis; axis < step.reductionRank; ++axis) {
             taps *= record.word(step.reduction + axis);
@@ -74,7 +72,7 @@ library Gather {
         found.operands = new bytes[](perTap);
         bool guarded;
         for (uint256 number; number < perTap; ++number) {
-            readers[number] = _reader(step, record, index, number, evidence[number]);
+            readers[number] = _reader(site, record, number);
             found.operands[number] = _allocate(taps * readers[number].bytes_);
             if (readers[number].guardBases.length != 0) guarded = true;
         }
@@ -449,22 +447,21 @@ library Gather {
 
     // ---- helpers
 
-    function _reader(
-        Instruction memory step,
-        bytes calldata record,
-        uint256[] memory index,
-        uint256 number,
-        Evidence memory evidence
-    ) private pure returns (Reader memory reader) {
+    function _reader(Site memory site, bytes calldata record, uint256 number)
+        private
+        pure
+        returns (Reader memory reader)
+    {
+        Instruction memory step = site.step;
         uint256 words = step.domainRank + step.reductionRank + 2;
-        reader.evidence = evidence;
-        reader.bytes_ = ElementType.size(evidence.tensor.elementType);
+        reader.evidence = site.evidence[number];
+        reader.bytes_ = ElementType.size(reader.evidence.tensor.elementType);
         reader.map = step.operands[number].map;
-        reader.base = Nest.partialSum(record, reader.map, index);
+        reader.base = Nest.partialSum(record, reader.map, site.index);
         reader.guards = reader.map + words;
         reader.guardBases = new int256[](record.word(reader.guards - 1));
         for (uint256 guard; guard < reader.guardBases.length; ++guard) {
-            reader.guardBases[guard] = Nest.partialSum(record, reader.guards + guard * words, index);
+            reader.guardBases[guard] = Nest.partialSum(record, reader.guards + guard * words, site.index);
         }
     }
 

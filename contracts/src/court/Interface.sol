@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {ElementType} from "./ElementType.sol";
 import {Openings} from "./Openings.sol";
 import {ProgramRecord, Tensor} from "./ProgramRecord.sol";
+import {Scan} from "./Scan.sol";
 
 /// @title Record 0 of a program: its inputs and outputs, and how messages hold them
 /// @dev A message is its tensors one after the other, each with its elements of row 0, of row 1, and so on.
@@ -79,32 +80,19 @@ library Interface {
         Tensor[] memory all = tensors(record, false);
         uint256 width = rowBytes(all);
         if (width == 0 || input.length % width != 0) return 0;
+        // slither-disable-next-line divide-before-multiply (whole rows)
         rows = input.length / width;
         if (rows > maxRows(record)) return 0;
-        uint256 cursor;
+        uint256 source;
+        assembly ("memory-safe") {
+            source := input.offset
+        }
         for (uint256 index; index < all.length; ++index) {
             uint256 kind = all[index].elementType;
-            uint256 bytes_ = ElementType.size(kind);
-            uint256 count = rows * all[index].count;
-            if (ElementType.isFloat(kind) || kind == ElementType.BOOL) {
-                for (uint256 position; position < count; ++position) {
-                    if (!_isAllowed(kind, _at(input, cursor + position * bytes_, bytes_))) return 0;
-                }
-            }
-            cursor += count * bytes_;
+            uint256 length = rows * all[index].count * ElementType.size(kind);
+            if (Scan.hasForbidden(kind, source, length)) return 0;
+            source += length;
         }
-    }
-
-    /// @notice Whether a float is NaN; false for all other types.
-    function isNan(uint256 kind, uint256 bits) internal pure returns (bool) {
-        if (kind == ElementType.FLOAT32) return bits & 0x7fffffff > 0x7f800000;
-        return kind == ElementType.FLOAT64 && bits & 0x7fffffffffffffff > 0x7ff0000000000000;
-    }
-
-    function _isAllowed(uint256 kind, uint256 bits) private pure returns (bool) {
-        if (kind == ElementType.BOOL) return bits <= 1;
-        if (kind == ElementType.FLOAT32) return bits & 0x7f800000 != 0x7f800000;
-        return bits & 0x7ff0000000000000 != 0x7ff0000000000000;
     }
 
     function _at(bytes calldata message, uint256 cursor, uint256 bytes_) private pure returns (uint256) {

@@ -2,9 +2,8 @@
 pragma solidity 0.8.37;
 
 import {ElementType} from "./ElementType.sol";
-import {Nest} from "./Nest.sol";
+import {Nest, Site} from "./Nest.sol";
 import {Evidence, Openings} from "./Openings.sol";
-import {Instruction, Operand} from "./ProgramRecord.sol";
 
 /// @title Reads where data says which element is read: GATHER and TREE (docs/court.md, 6.4 and 6.5)
 /// @dev `defined` is false where the data lead nowhere: the verdict is then `Undefined`.
@@ -14,83 +13,75 @@ library Lookup {
     uint256 private constant NODE_WORDS = 8;
 
     /// @notice The element of operand 0 that operand 1 selects.
-    function gather(Instruction memory step, bytes calldata record, uint256[] memory index, Evidence[] memory evidence)
-        internal
-        pure
-        returns (bool defined, uint256 bits)
-    {
-        uint256 kind = step.operands[1].tensor.elementType;
+    function gather(Site memory site, bytes calldata record) internal pure returns (bool defined, uint256 bits) {
+        uint256 kind = site.step.operands[1].tensor.elementType;
         if (kind != ElementType.INT32 && kind != ElementType.INT64) return (false, 0);
         uint256 selector;
-        (defined, selector) = _single(step, record, index, evidence, 1);
+        (defined, selector) = _single(site, record, 1);
         if (!defined) return (false, 0);
-        (int256 stride, int256 length) = (step.attributes[0], step.attributes[1]);
+        (int256 stride, int256 length) = (site.step.attributes[0], site.step.attributes[1]);
         int256 chosen = ElementType.integerValue(kind, selector);
         if (chosen < 0) chosen += length;
         if (chosen < 0 || chosen >= length) return (false, 0);
 
-        (bool holds, int256 position) = Nest.positionOf(step, record, step.operands[0], index);
+        (bool holds, int256 position) = Nest.positionOf(site.step, record, site.step.operands[0], site.index);
         if (!holds) return (false, 0);
-        return _elementAt(step.operands[0], evidence[0], position + stride * chosen);
+        return _elementAt(site, 0, position + stride * chosen);
     }
 
     /// @notice The leaf value (operand 2) that the tree of operand 3 reaches through the table of operand 1.
-    function tree(Instruction memory step, bytes calldata record, uint256[] memory index, Evidence[] memory evidence)
-        internal
-        pure
-        returns (bool defined, uint256 bits)
-    {
+    function tree(Site memory site, bytes calldata record) internal pure returns (bool defined, uint256 bits) {
         if (
-            step.operands[0].tensor.elementType != ElementType.FLOAT32
-                || step.operands[1].tensor.elementType != ElementType.INT32
-                || step.operands[2].tensor.elementType != ElementType.FLOAT32
-                || step.operands[3].tensor.elementType != ElementType.INT32
+            site.step.operands[0].tensor.elementType != ElementType.FLOAT32
+                || site.step.operands[1].tensor.elementType != ElementType.INT32
+                || site.step.operands[2].tensor.elementType != ElementType.FLOAT32
+                || site.step.operands[3].tensor.elementType != ElementType.INT32
         ) return (false, 0);
         int256[3] memory bases;
         for (uint256 number; number < 3; ++number) {
-            (defined, bases[number]) = Nest.positionOf(step, record, step.operands[number], index);
+            (defined, bases[number]) = Nest.positionOf(site.step, record, site.step.operands[number], site.index);
             if (!defined) return (false, 0);
         }
-        (defined, bits) = _single(step, record, index, evidence, 3);
+        (defined, bits) = _single(site, record, 3);
         if (!defined) return (false, 0);
         int256 node = ElementType.integerValue(ElementType.INT32, bits);
 
         // forge-lint: disable-next-item(unsafe-typecast)
-        int256 nodes = (int256(step.operands[1].tensor.count) - bases[1]) / int256(NODE_WORDS);
+        int256 nodes = (int256(site.step.operands[1].tensor.count) - bases[1]) / int256(NODE_WORDS);
         for (int256 steps; steps < nodes; ++steps) {
             if (node < 0 || node >= nodes) return (false, 0);
             // forge-lint: disable-next-item(unsafe-typecast)
             int256 place = bases[1] + int256(NODE_WORDS) * node;
             uint256 mode;
-            (defined, mode) = _elementAt(step.operands[1], evidence[1], place);
+            (defined, mode) = _elementAt(site, 1, place);
             if (!defined) return (false, 0);
-            int256 number = _word(step, evidence, place + 1);
+            int256 number = _word(site, place + 1);
             if (mode == 0) {
                 // forge-lint: disable-next-item(unsafe-typecast)
-                int256 last = int256(index[index.length - 1]);
-                return _elementAt(step.operands[2], evidence[2], bases[2] + number * step.attributes[1] + last);
+                int256 last = int256(site.index[site.index.length - 1]);
+                return _elementAt(site, 2, bases[2] + number * site.step.attributes[1] + last);
             }
             uint256 feature;
-            (defined, feature) = _elementAt(step.operands[0], evidence[0], bases[0] + number * step.attributes[0]);
+            (defined, feature) = _elementAt(site, 0, bases[0] + number * site.step.attributes[0]);
             if (!defined) return (false, 0);
             bool holds;
-            (defined, holds) = _branch(mode, feature, step, evidence, place);
+            (defined, holds) = _branch(mode, feature, site, place);
             if (!defined) return (false, 0);
-            node = _word(step, evidence, holds ? place + 3 : place + 4);
+            node = _word(site, holds ? place + 3 : place + 4);
         }
         return (false, 0);
     }
 
     /// @dev Whether a branch's comparison holds; of a NaN the table's word 5 says so, in every mode.
-    function _branch(uint256 mode, uint256 feature, Instruction memory step, Evidence[] memory evidence, int256 place)
+    function _branch(uint256 mode, uint256 feature, Site memory site, int256 place)
         private
         pure
         returns (bool defined, bool holds)
     {
         uint256 threshold;
-        (defined, threshold) = _elementAt(step.operands[1], evidence[1], place + 2);
+        (defined, threshold) = _elementAt(site, 1, place + 2);
         if (!defined || mode > 6 || _isNan(threshold)) return (false, false);
-        if (_isNan(feature)) return (true, _word(step, evidence, place + 5) != 0);
+        if (_isNan(feature)) return (true, _word(site, place + 5) != 0);
         (int256 left, int256 right) = (_key(feature), _key(threshold));
         if (mode == 1) return (true, left <= right);
         if (mode == 2) return (true, left < right);
@@ -101,31 +92,29 @@ library Lookup {
     }
 
     /// @dev A word of a node whose first word was inside the table: all eight are.
-    function _word(Instruction memory step, Evidence[] memory evidence, int256 place) private pure returns (int256) {
-        (, uint256 bits) = _elementAt(step.operands[1], evidence[1], place);
+    function _word(Site memory site, int256 place) private pure returns (int256) {
+        (, uint256 bits) = _elementAt(site, 1, place);
         return ElementType.integerValue(ElementType.INT32, bits);
     }
 
-    function _single(
-        Instruction memory step,
-        bytes calldata record,
-        uint256[] memory index,
-        Evidence[] memory evidence,
-        uint256 number
-    ) private pure returns (bool defined, uint256 bits) {
-        (bool holds, int256 position) = Nest.positionOf(step, record, step.operands[number], index);
-        if (!holds) return (false, 0);
-        return _elementAt(step.operands[number], evidence[number], position);
-    }
-
-    function _elementAt(Operand memory operand, Evidence memory evidence, int256 position)
+    function _single(Site memory site, bytes calldata record, uint256 number)
         private
         pure
         returns (bool defined, uint256 bits)
     {
-        if (!Nest.isInside(operand, position)) return (false, 0);
+        (bool holds, int256 position) = Nest.positionOf(site.step, record, site.step.operands[number], site.index);
+        if (!holds) return (false, 0);
+        return _elementAt(site, number, position);
+    }
+
+    function _elementAt(Site memory site, uint256 number, int256 position)
+        private
+        pure
+        returns (bool defined, uint256 bits)
+    {
+        if (!Nest.isInside(site.step.operands[number], position)) return (false, 0);
         // forge-lint: disable-next-item(unsafe-typecast)
-        return (true, evidence.element(uint256(position)));
+        return (true, site.evidence[number].element(uint256(position)));
     }
 
     function _isNan(uint256 bits) private pure returns (bool) {

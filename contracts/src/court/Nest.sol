@@ -1,7 +1,15 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+import {Evidence} from "./Openings.sol";
 import {Instruction, Operand, ProgramRecord} from "./ProgramRecord.sol";
+
+/// @notice One output element of an instruction: its domain indices, and what has been shown of each operand.
+struct Site {
+    Instruction step;
+    uint256[] index;
+    Evidence[] evidence;
+}
 
 /// @title The loop nest of an instruction: which elements an output element is computed from (docs/court.md, 3)
 /// @dev An affine map is an offset and a coefficient for each axis, the domain's first; it stays in the record.

@@ -10,7 +10,7 @@ library Sha256Tree {
     bytes4 internal constant CONSTANT = "CNST";
     bytes4 internal constant RECORD = "RCRD";
 
-    /// @dev No tree has more levels; below a row of digests so many words stay free for left siblings and tags.
+    /// @dev No tree may have more levels; below a row of digests so many words stay free for left siblings and tags.
     uint256 private constant MOST_LEVELS = 64;
     uint256 private constant NODE = 0x4e4f4445; // "NODE"
     uint256 private constant ROOT = 0x524f4f54; // "ROOT"
@@ -34,7 +34,9 @@ library Sha256Tree {
         bytes32[] calldata path
     ) internal view returns (bytes32 root) {
         uint256 count = (data.length + leafBytes - 1) / leafBytes;
-        if (count == 0 || treeFirst + count > treeLeaves) revert RangeOutsideTree(treeFirst, count, treeLeaves);
+        if (count == 0 || treeFirst + count > treeLeaves || treeLeaves >> MOST_LEVELS != 0) {
+            revert RangeOutsideTree(treeFirst, count, treeLeaves);
+        }
         uint256 digests = _hashLeaves(head, data, leafBytes, count);
         return _fold(treeLeaves, treeFirst, count, digests, path);
     }

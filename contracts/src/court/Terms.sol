@@ -241,6 +241,7 @@ library Terms {
 
     /// @dev Room for the groups, and one more.
     function _reserve(TermList memory list, uint256 length) private pure {
+        // slither-disable-next-line divide-before-multiply (whole groups)
         uint256 bytes_ = (length + 31) / 32 * GROUP_BYTES;
         uint256 start;
         assembly ("memory-safe") {

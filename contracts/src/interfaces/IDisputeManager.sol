@@ -70,6 +70,7 @@ interface IDisputeManager {
     /// The model gives its operators no time to reveal anything, so nothing can be demanded.
     error RevealsNotOffered(bytes32 modelId);
     error DemandTooLate(uint256 end, uint256 disputeLimit);
+    error RevealTooLarge(uint256 byteCount, uint256 maximum);
     error DepositAboveMaximum(uint256 deposit, uint96 maximum);
     error CommitmentMismatch(bytes32 requestId);
     error RequestMismatch(bytes32 expected, bytes32 actual);
@@ -110,8 +111,8 @@ interface IDisputeManager {
     ) external;
 
     /// @notice Takes a held share by a proof of its own that the sender announced before the holder did.
-    /// @param claim What was convicted, as `FraudProven` has it.
-    function claimPriority(bytes32 requestId, IFraudVerifier.Claim calldata claim, bytes calldata proof, bytes32 salt)
+    /// @param claim_ What was convicted, as `FraudProven` has it.
+    function claimPriority(bytes32 requestId, IFraudVerifier.Claim calldata claim_, bytes calldata proof, bytes32 salt)
         external;
 
     /// @notice Credits a held share to its holder once the priority period is over. Anyone may call it.
@@ -179,9 +180,9 @@ interface IDisputeManager {
     /// @notice When an announcement was made; zero where it was not.
     function announcedAt(bytes32 announcement) external view returns (uint40);
     function heldShareOf(bytes32 requestId) external view returns (HeldShare memory);
-    /// @notice What the next demand on an answer costs: `BASE_DEPOSIT`, times one more than were ever made on it, doubled
-    ///         for each that is pending.
-    function depositFor(bytes32 requestId) external view returns (uint256);
+    /// @notice What the next demand on an answer costs: `BASE_DEPOSIT` for each begun KiB of its leaves, as much again for
+    ///         every 16 demands that were ever made on it, doubled for each that is pending.
+    function depositFor(bytes32 requestId, uint256 byteCount) external view returns (uint256);
     /// @notice Demands made on an answer, and how many of them are not over.
     function demandsOf(bytes32 requestId) external view returns (uint32 made, uint16 pending);
     /// @notice Whether a demand is neither met nor over.
@@ -195,12 +196,14 @@ interface IDisputeManager {
     function ORACLE() external view returns (address);
     function STAKING() external view returns (address);
     function VERIFIER() external view returns (address);
-    /// @notice The deposit of a first demand, in OPG base units.
+    /// @notice The deposit of a first demand of a KiB, in OPG base units.
     function BASE_DEPOSIT() external view returns (uint64);
     /// @notice Seconds by which an announcement must precede a conviction that is paid at once.
     function ANNOUNCEMENT_AGE() external view returns (uint32);
     /// @notice Seconds for which any other conviction's share is held.
     function PRIORITY_PERIOD() external view returns (uint32);
+    /// @notice Most bytes of leaves that one demand may ask for.
+    function MAX_REVEAL_BYTES() external view returns (uint256);
     /// @notice The part of a met demand's deposit that is burned.
     function REVEAL_BURN_BPS() external view returns (uint16);
 }

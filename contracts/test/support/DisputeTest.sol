@@ -101,7 +101,7 @@ abstract contract DisputeTest is OracleTest {
             requestId: requestId,
             number: made,
             demander: account,
-            deposit: uint96(disputes.depositFor(requestId)),
+            deposit: uint96(disputes.depositFor(requestId, 1_024)),
             deadline: uint40(vm.getBlockTimestamp()) + REVEAL_WINDOW,
             window: REVEAL_WINDOW,
             programRoot: _modelTerms().programRoot,

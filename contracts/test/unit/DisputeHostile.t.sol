@@ -195,9 +195,12 @@ contract DisputeHostileTest is Deployment {
         disputes.proveFraud(terms, commitment, address(this), _modelTerms(Tier.Exact), proof, 0);
     }
 
+    function _leaves() private pure returns (IFraudVerifier.Demand memory leaves) {
+        (leaves.rows, leaves.leafBytes, leaves.byteCount, leaves.count) = (1, 256, 256, 1);
+    }
+
     function _place() private pure returns (bytes memory) {
-        IFraudVerifier.Demand memory leaves;
-        return abi.encode(_modelTerms(Tier.Exact).programRoot, leaves);
+        return abi.encode(_modelTerms(Tier.Exact).programRoot, _leaves());
     }
 
     function _demand(InferenceRequest memory terms, AnswerCommitment memory commitment)
@@ -211,6 +214,7 @@ contract DisputeHostileTest is Deployment {
         demand.deadline = uint40(vm.getBlockTimestamp()) + demand.window;
         demand.programRoot = _modelTerms(Tier.Exact).programRoot;
         demand.commitment = commitment;
+        demand.leaves = _leaves();
         bytes memory place = _place();
         vm.prank(watcher);
         disputes.demandReveal(terms, commitment, address(this), _modelTerms(Tier.Exact), place, BASE_DEPOSIT);

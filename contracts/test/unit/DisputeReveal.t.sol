@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IDisputeManager} from "../../src/interfaces/IDisputeManager.sol";
+import {IFraudVerifier} from "../../src/interfaces/IFraudVerifier.sol";
 import {IInferenceOracle} from "../../src/interfaces/IInferenceOracle.sol";
 import {AnswerCommitment} from "../../src/types/Answer.sol";
 import {RevealDemand} from "../../src/types/Dispute.sol";
@@ -33,13 +34,11 @@ contract DisputeRevealTest is DisputeTest {
         assertEq(pending, 1);
     }
 
-    /// @dev `BASE` x (made + 1) x 2^pending.
-    function test_DemandReveal_GetsDearerWithWhatWasMadeAndWhatIsPending() public {
+    function test_DemandReveal_GetsDearerWithWhatIsPending() public {
         InferenceRequest memory terms = _answered();
-        uint256[4] memory prices = [uint256(1), 4, 12, 32];
         RevealDemand[] memory demands = new RevealDemand[](4);
         for (uint256 i; i < 4; ++i) {
-            assertEq(disputes.depositFor(_id(terms)), prices[i] * BASE);
+            assertEq(disputes.depositFor(_id(terms), 1), uint256(BASE) << i);
             demands[i] = _demand(watcher, terms);
         }
         for (uint256 i; i < 4; ++i) {
@@ -47,19 +46,37 @@ contract DisputeRevealTest is DisputeTest {
             _reveal(terms, demands[i]);
         }
         _assertState(terms, RequestState.Answered);
-        assertEq(disputes.depositFor(_id(terms)), 5 * BASE);
+        assertEq(disputes.depositFor(_id(terms), 1), BASE);
     }
 
-    /// @dev An accomplice of the operator demands what is harmless: others can still demand what is not, and what it
-    ///      burns is half of what it added to the price.
+    /// @dev What does not fit a transaction cannot be asked for, and what is large costs its size.
+    function test_DemandReveal_IsBoundedAndPricedBySize() public {
+        InferenceRequest memory terms = _answered();
+        assertEq(disputes.depositFor(_id(terms), 1_024), BASE);
+        assertEq(disputes.depositFor(_id(terms), 1_025), 2 * BASE);
+        AnswerCommitment memory commitment = _commitment();
+        ModelTerms memory modelTerms = _modelTerms();
+        IFraudVerifier.Demand memory leaves = _leaves(0);
+        leaves.count = 65;
+        bytes memory place = abi.encode(modelTerms.programRoot, leaves);
+        vm.startPrank(watcher);
+        _expectRevert(abi.encodeWithSelector(IDisputeManager.RevealTooLarge.selector, 66_560, 65_536));
+        disputes.demandReveal(terms, commitment, anyone, modelTerms, place, type(uint96).max);
+        leaves.count = 64;
+        place = abi.encode(modelTerms.programRoot, leaves);
+        disputes.demandReveal(terms, commitment, anyone, modelTerms, place, 64 * uint96(BASE));
+        assertEq(token.balanceOf(watcher), _before - 64 * uint256(BASE));
+    }
+
+    /// @dev An accomplice of the operator demands what is harmless: others can still demand what is not, and half of
+    ///      what it deposits is burned.
     function test_DemandReveal_CannotBeShutForOthers() public {
         InferenceRequest memory terms = _answered();
-        for (uint256 i; i < 10; ++i) {
+        for (uint256 i; i < 32; ++i) {
             _reveal(terms, _demand(copycat, terms));
         }
-        uint256 lost = disputes.pendingBurn();
-        assertEq(lost, 55 * uint256(BASE) / 2);
-        assertEq(disputes.depositFor(_id(terms)), 11 * BASE);
+        assertEq(disputes.pendingBurn(), (16 + 2 * 16) * uint256(BASE) / 2);
+        assertEq(disputes.depositFor(_id(terms), 1), 3 * BASE);
         _demand(watcher, terms);
     }
 
@@ -106,13 +123,13 @@ contract DisputeRevealTest is DisputeTest {
         // The second demand does not suspend, so nobody else would look at its commitment.
         commitment.traceRoot = keccak256("another");
         _expectRevert(abi.encodeWithSelector(IDisputeManager.CommitmentMismatch.selector, _id(terms)));
-        disputes.demandReveal(terms, commitment, anyone, modelTerms, _place(0), 4 * BASE);
+        disputes.demandReveal(terms, commitment, anyone, modelTerms, _place(0), 2 * BASE);
         vm.stopPrank();
         _prove(copycat, terms, _proof(0));
         commitment = _commitment();
         _expectRevert(abi.encodeWithSelector(IDisputeManager.NotInDispute.selector, _id(terms), RequestState.Slashed));
         vm.prank(watcher);
-        disputes.demandReveal(terms, commitment, anyone, modelTerms, _place(0), 4 * BASE);
+        disputes.demandReveal(terms, commitment, anyone, modelTerms, _place(0), 2 * BASE);
     }
 
     function test_RevertWhen_PlaceIsNoneOrTheModelGivesNoTime() public {
@@ -175,7 +192,7 @@ contract DisputeRevealTest is DisputeTest {
         _assertState(terms, RequestState.RevealPending);
         _reveal(terms, first);
         _assertState(terms, RequestState.Answered);
-        _assertCourtHolds(5 * BASE);
+        _assertCourtHolds(3 * BASE);
     }
 
     /// @dev However often it is demanded, every answer is final in the end.
@@ -194,7 +211,7 @@ contract DisputeRevealTest is DisputeTest {
         vm.warp(limit);
         _settle(terms);
         // Delay costs its square.
-        assertGt(disputes.pendingBurn(), rounds * rounds * BASE / 4);
+        assertGt(disputes.pendingBurn(), rounds * rounds * BASE / 64);
     }
 
     function test_RevertWhen_RevealIsLateOrWrongOrTwice() public {
@@ -273,7 +290,7 @@ contract DisputeRevealTest is DisputeTest {
         vm.warp(ignored.deadline + 1);
         disputes.revealTimeout(terms, ignored);
         _assertState(terms, RequestState.Slashed);
-        _assertCourtHolds(5 * BASE);
+        _assertCourtHolds(3 * BASE);
     }
 
     function test_RefundDemand_AfterAnotherDemandTimedOut() public {
@@ -297,7 +314,7 @@ contract DisputeRevealTest is DisputeTest {
         vm.expectEmit(court);
         emit IDisputeManager.DemandRefunded(_id(terms), 1, copycat);
         disputes.refundDemand(second);
-        assertEq(disputes.claimable(copycat), 4 * BASE);
+        assertEq(disputes.claimable(copycat), 2 * BASE);
         _expectRevert(abi.encodeWithSelector(IDisputeManager.DemandUnknown.selector, _id(terms), 1));
         disputes.refundDemand(second);
     }

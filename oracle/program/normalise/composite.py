@@ -14,7 +14,8 @@ import numpy as np
 from oracle.core.schema import ElementType
 from oracle.errors import ProgramError
 from oracle.program.builder import Builder, Value
-from oracle.program.normalise.elementwise import cast, choose, emit_wide, inverse, scalar
+from oracle.program.normalise import whole
+from oracle.program.normalise.elementwise import cast, choose, inverse, scalar, widen
 from oracle.program.normalise.rule import SourceNode, rewrites
 from oracle.program.normalise.shape import reshaped, sliced
 
@@ -166,7 +167,12 @@ def extreme_over(
     """`ReduceMax` or `ReduceMin`; truth values go through integers."""
     if not axes:
         return x
-    return emit_wide(builder, operator, x, _vector(builder, axes), keepdims=int(keep))
+    wide = widen(builder, operator, x)
+    if wide.element is ElementType.INT64:
+        found = whole.extreme_along(builder, operator, wide, axes, keep=keep)
+    else:
+        found = builder.emit(operator, wide, _vector(builder, axes), keepdims=int(keep))
+    return cast(builder, found, x.element)
 
 
 def total_over(

@@ -16,6 +16,7 @@ from onnx import helper
 from oracle.core.schema import ElementType
 from oracle.errors import ProgramError
 from oracle.program.builder import Builder, Value
+from oracle.program.normalise import whole
 from oracle.program.normalise.rule import SourceNode, rewrites
 
 _SHORT: Final = {ElementType.INT16: ElementType.INT32, ElementType.UINT16: ElementType.INT32}
@@ -70,6 +71,9 @@ def emit_wide(builder: Builder, operator: str, *inputs: Value | None, **attribut
         widen(builder, operator, value) if value and value.element is element else value
         for value in inputs
     ]
+    first, *others = [value for value in wide if value is not None]
+    if operator in ("Max", "Min") and first.element is ElementType.INT64:
+        return cast(builder, whole.extreme(builder, operator, first, others[0]), element)
     return cast(builder, builder.emit(operator, *wide, **attributes), element)
 
 
@@ -81,6 +85,8 @@ def binary(builder: Builder, node: SourceNode) -> Value:
 
 @rewrites(*_UNARY)
 def unary(builder: Builder, node: SourceNode) -> Value:
+    if node.operator == "Sign" and node.input(0).element is ElementType.INT64:
+        return whole.sign(builder, node.input(0), name=node.outputs[0])
     return builder.emit(node.operator, node.input(0), name=node.outputs[0])
 
 
@@ -94,7 +100,8 @@ def swapped(builder: Builder, node: SourceNode) -> Value:
 
 @rewrites("Div")
 def quotient(builder: Builder, node: SourceNode) -> Value:
-    """Integers only by a constant: dividing by 0, or the least integer by -1, ends the process."""
+    """Integers only by a constant: dividing by 0 fails the run, the least integer by -1 ends the
+    process."""
     a, b = operands(node)
     if not a.element.is_float:
         divisor = b.constant

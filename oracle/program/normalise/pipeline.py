@@ -14,12 +14,12 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
-from onnx.reference import ReferenceEvaluator
 
 from oracle.core.schema import ModelSchema
 from oracle.core.types import Tier
 from oracle.errors import ProgramError
 from oracle.program.builder import Builder, Value
+from oracle.program.node_inference import fold
 from oracle.program.normalise import rule
 from oracle.program.normalise.infinities import signs_of
 from oracle.program.normalise.masks import with_finite_masks
@@ -156,30 +156,13 @@ class _Walk:
         operands = {name: self._stored(name) for name in node.input if name}
         if not operands or node.op_type in _NOT_FOLDED or any(v is None for v in operands.values()):
             return False
-        model = helper.make_model(
-            helper.make_graph(
-                [node],
-                "fold",
-                [
-                    helper.make_tensor_value_info(
-                        name, helper.np_dtype_to_tensor_dtype(value.dtype), value.shape
-                    )
-                    for name, value in operands.items()
-                    if value is not None
-                ],
-                [helper.make_empty_tensor_value_info(name) for name in node.output if name],
-            ),
-            opset_imports=[helper.make_operatorsetid(node.domain, self._version(node))],
-        )
+        stored = {name: value for name, value in operands.items() if value is not None}
+        opset = helper.make_operatorsetid(node.domain, self._version(node))
         try:
-            with np.errstate(all="ignore"):
-                results = ReferenceEvaluator(model).run(None, operands)
+            results = fold(node, stored, [opset])
         except Exception:  # what the reference lacks may still have a rule
             return False
-        self.known |= {
-            name: np.asarray(result)
-            for name, result in zip(filter(None, node.output), results, strict=True)
-        }
+        self.known.update(zip(filter(None, node.output), results, strict=True))
         return True
 
     def _stored(self, name: str) -> NDArray[Any] | None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from oracle.errors import ProgramError
 from oracle.program.builder import Builder, Value
+from oracle.program.normalise.composite import extreme_over
 from oracle.program.normalise.elementwise import cast, choose, scalar, widen
 from oracle.program.normalise.rule import SourceNode, rewrites
 from oracle.program.normalise.shape import reshaped, sliced, stored, transposed
@@ -59,10 +60,9 @@ def largest_few(builder: Builder, node: SourceNode) -> Sequence[Value]:
         raise ProgramError(f"TopK of {count} out of {x.shape[axis]} elements has no rule")
     if count == 1:
         name = "Max" if largest else "Min"
-        axes = builder.constant(np.array([axis], dtype=np.int64))
-        values = builder.emit(f"Reduce{name}", wide, axes, keepdims=1)
+        values = extreme_over(builder, f"Reduce{name}", x, [axis], keep=True)
         places = builder.emit(f"Arg{name}", wide, axis=axis, keepdims=1, select_last_index=0)
-        return [cast(builder, values, x.element), places]
+        return [values, places]
     order = [*(other for other in range(x.rank) if other != axis), axis]
     few = builder.constant(np.array([count], dtype=np.int64))
     values, places = builder.emit_all(

@@ -9,7 +9,8 @@ import onnx
 from onnx import helper
 
 from oracle.errors import ProgramError
-from oracle.program.reading.reader import NotAView, read_program
+from oracle.program.reading.program_file import read_program
+from oracle.program.reading.reader import NotAView
 
 
 def commit_for_views(model: onnx.ModelProto) -> onnx.ModelProto:

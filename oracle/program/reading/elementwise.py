@@ -21,6 +21,8 @@ _INTEGERS: Final = frozenset(
 )
 _NUMBERS: Final = _FLOAT | _INTEGERS
 _ANYTHING: Final = _NUMBERS | _BOOL
+_ORDERED: Final = _NUMBERS - {ElementType.INT64}
+"""onnxruntime's kernels that choose among int64 numbers are wrong; see `normalise.whole`."""
 
 _OPERATORS: Final = {
     "Add": (Opcode.ADD, _NUMBERS),
@@ -34,11 +36,11 @@ _OPERATORS: Final = {
     "Tanh": (Opcode.TANH, _FLOAT),
     "Sigmoid": (Opcode.SIGMOID, _FLOAT),
     "Softplus": (Opcode.SOFTPLUS, _FLOAT),
-    "Max": (Opcode.MAX, _NUMBERS),
-    "Min": (Opcode.MIN, _NUMBERS),
+    "Max": (Opcode.MAX, _ORDERED),
+    "Min": (Opcode.MIN, _ORDERED),
     "Neg": (Opcode.NEG, _NUMBERS),
     "Abs": (Opcode.ABS, _NUMBERS),
-    "Sign": (Opcode.SIGN, _NUMBERS),
+    "Sign": (Opcode.SIGN, _ORDERED),
     "Floor": (Opcode.FLOOR, _FLOAT),
     "Ceil": (Opcode.CEIL, _FLOAT),
     "Round": (Opcode.ROUND, _FLOAT),

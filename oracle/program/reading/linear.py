@@ -52,14 +52,13 @@ def total(reading: Reading, node: onnx.NodeProto) -> None:
     over_axes(reading, node, Opcode.SUM if node.op_type == "ReduceSum" else Opcode.MEAN)
 
 
-@reads("ReduceMax")
-def largest(reading: Reading, node: onnx.NodeProto) -> None:
-    over_axes(reading, node, Opcode.REDUCE_MAX)
-
-
-@reads("ReduceMin")
-def smallest(reading: Reading, node: onnx.NodeProto) -> None:
-    over_axes(reading, node, Opcode.REDUCE_MIN)
+@reads("ReduceMax", "ReduceMin")
+def extreme(reading: Reading, node: onnx.NodeProto) -> None:
+    if reading.view(node.input[0]).element is ElementType.INT64:
+        # onnxruntime's kernel is wrong; see `normalise.whole`.
+        raise ProgramError(f"{node.op_type} of int64 is not in the dialect", hint="ArgMax")
+    largest = node.op_type == "ReduceMax"
+    over_axes(reading, node, Opcode.REDUCE_MAX if largest else Opcode.REDUCE_MIN)
 
 
 def over_axes(reading: Reading, node: onnx.NodeProto, opcode: Opcode) -> None:

@@ -1,7 +1,8 @@
-"""Reads a program file: every node becomes a view or one instruction, or the file is refused.
+"""One pass over a program file's nodes: the tables that its rules fill, and their registry.
 
-Responsible for the tables (tensors, constants, instructions) and for the order in which elements
-are committed. What a single operator means is said by its rule, in the modules beside this one.
+Responsible for tensors, constants and instructions, and for the order in which elements are
+committed. What a single operator means is said by its rule, in the modules beside this one; what
+the file says beside its nodes is `program_file`'s.
 """
 
 from __future__ import annotations
@@ -20,14 +21,12 @@ from oracle.core.schema import ElementType
 from oracle.core.types import Tier
 from oracle.errors import ProgramError
 from oracle.program import functions
-from oracle.program.instruction import Access, Instruction, Program, Space, TensorInfo
+from oracle.program.instruction import Access, Instruction, Space, TensorInfo
 from oracle.program.opcode import Opcode
 from oracle.program.reading.view import Index, View, loop
 
 Rule: TypeAlias = Callable[["Reading", onnx.NodeProto], None]
 Layouts: TypeAlias = Mapping[str, tuple[int, ...]]
-
-SHA256_BYTES: Final = 32
 
 _RULES: Final[dict[str, Rule]] = {}
 
@@ -257,75 +256,8 @@ class Reading:
             raise ProgramError(f"the tensor {name!r} has no static type") from None
 
 
-def read_program(model: onnx.ModelProto, *, layouts: Layouts | None = None) -> Program:
-    """The instructions of a program file.
-
-    `layouts` says in which order of axes tensors are committed, by name; what it leaves out is
-    row-major. Without it, they are read from the file's own metadata.
-
-    Raises:
-        ProgramError: the file is not in the dialect, or a node has no rule.
-    """
-    metadata = {entry.key: entry.value for entry in model.metadata_props}
-    try:
-        tier = Tier(int(metadata["oracle.tier"]))
-        leaf_bytes = int(metadata["oracle.leaf_bytes"])
-        source = bytes.fromhex(metadata["oracle.source_sha256"])
-        max_rows = int(metadata["oracle.max_rows"])
-        if layouts is None:
-            layouts = _parse_layouts(metadata.get("oracle.layouts", ""))
-    except (KeyError, ValueError) as error:
-        raise ProgramError(f"the file is not a program: its metadata lacks {error}") from error
-    if tier is Tier.UNPROVEN or leaf_bytes < 1 or max_rows < 1 or len(source) != SHA256_BYTES:
-        raise ProgramError("the file is not a program: its metadata is out of range")
-    reading = Reading(model, tier, layouts)
-    output_names = [entry.name for entry in model.graph.output]
-    for node in model.graph.node:
-        try:
-            _rule(node)(reading, node)
-        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
-            raise ProgramError(
-                f"{node.op_type} ({node.output[:1]}) is malformed: {error}"
-            ) from error
-    by_name = {info.name: number for number, info in enumerate(reading.tensors)}
-    missing = [name for name in output_names if name not in by_name]
-    if missing:
-        raise ProgramError(f"outputs are not committed: {missing}")
-    for name in (*(entry.name for entry in model.graph.input), *output_names):
-        layout = reading.tensors[by_name[name]].layout
-        if layout != tuple(range(len(layout))):
-            raise ProgramError(f"{name!r} is not committed in row-major order")
-    return Program(
-        tier=tier,
-        leaf_bytes=leaf_bytes,
-        source_sha256=source,
-        tensors=tuple(reading.tensors),
-        constants=tuple(reading.constants),
-        constant_values=tuple(reading.constant_values),
-        instructions=tuple(reading.instructions),
-        inputs=tuple(range(len(model.graph.input))),
-        outputs=tuple(by_name[name] for name in output_names),
-        max_rows=max_rows,
-    )
-
-
-def write_layouts(layouts: Layouts) -> str:
-    """The metadata text of layouts: `name=1,0;...`, sorted; names are hex of UTF-8."""
-    return ";".join(
-        f"{name.encode().hex()}={','.join(map(str, layout))}"
-        for name, layout in sorted(layouts.items())
-    )
-
-
-def _parse_layouts(text: str) -> dict[str, tuple[int, ...]]:
-    entries = [entry.partition("=") for entry in text.split(";") if entry]
-    return {
-        bytes.fromhex(name).decode(): tuple(int(axis) for axis in axes.split(","))
-        for name, _, axes in entries
-    }
-
-
-def _rule(node: onnx.NodeProto) -> Rule:
+def rule_for(node: onnx.NodeProto) -> Rule:
+    """Raises ProgramError for what is not in the dialect."""
     name = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
     if node.domain == functions.DOMAIN:
         name = name.partition("_")[0]

@@ -1,0 +1,84 @@
+"""`oracle watch`: look into every answer, and convict what is wrong. Anybody can run it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from oracle.bootstrap import connection
+from oracle.bootstrap.watcher import run_watcher
+from oracle.chain.keystore import LocalSigner, read_password
+from oracle.cli.command import verb
+from oracle.cli.context import Json, output, settings, start_logging
+from oracle.core.types import opg
+from oracle.settings import Settings
+from oracle.watcher.policy import WatcherPolicy
+
+_WEI_PER_GWEI = 10**9
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the verb to the root of the command line."""
+    verb(app, "watch")(watch)
+
+
+async def watch(
+    keystore: Annotated[
+        Path | None,
+        typer.Option(help="Pays gas and deposits, gets the rewards; the requester's by default."),
+    ] = None,
+    from_block: Annotated[
+        int | None, typer.Option(help="First block to look at; the deployment's by default.")
+    ] = None,
+    min_reward: Annotated[str, typer.Option(help="OPG below which nothing is proven.")] = "0",
+    max_gas_price: Annotated[
+        float | None, typer.Option(help="Gwei per gas; max_fee_gwei by default.")
+    ] = None,
+    max_deposit: Annotated[
+        str, typer.Option(help="OPG that the demands on one answer may cost.")
+    ] = "200",
+    no_announce: Annotated[
+        bool, typer.Option("--no-announce", help="Prove at once; the share may be taken by a copy.")
+    ] = False,
+    no_demand: Annotated[
+        bool, typer.Option("--no-demand", help="Demand nothing that is withheld.")
+    ] = False,
+    demand_all: Annotated[
+        bool,
+        typer.Option("--demand-all", help="Demand withheld traces of right answers, too."),
+    ] = False,
+    once: Annotated[
+        bool, typer.Option("--once", help="End when every answer up to the head is decided.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Follow all answers, judge their traces, and take what is wrong to the court.
+
+    Anybody can run it, and several may. It ends with a report on Ctrl-C or SIGTERM; a watcher that
+    was killed goes on where it was.
+    """
+    configured = settings()
+    start_logging(configured.model_copy(update={"log_format": "json"}) if as_json else configured)
+    gwei = configured.max_fee_gwei if max_gas_price is None else max_gas_price
+    start = connection.deployment(configured).deployed_block if from_block is None else from_block
+    policy = WatcherPolicy(
+        start_block=start,
+        range_blocks=configured.range_blocks,
+        announce=not no_announce,
+        min_reward=opg(min_reward),
+        wei_per_opg=configured.wei_per_opg,
+        max_gas_price_wei=int(gwei * _WEI_PER_GWEI),
+        demand=not no_demand,
+        demand_all=demand_all,
+        max_deposit=opg(max_deposit),
+    )
+    report = await run_watcher(configured, _key(configured, keystore), policy, once=once)
+    output(as_json).result(report.facts())
+
+
+def _key(configured: Settings, keystore: Path | None) -> LocalSigner:
+    if keystore is None:
+        return connection.signer(configured, "requester")
+    return LocalSigner.from_keystore(keystore, read_password(configured.password_file))

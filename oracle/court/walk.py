@@ -1,0 +1,239 @@
+"""Where to look in a trace that its operator does not show: from the wrong output back to the lie.
+
+Given what was revealed so far and a run of one's own, says which leaves to demand next, or what is
+proven by now. Follows, from an element that its operands explain, the operand that moved it most.
+Pure; knows no chain, no deposit and no clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from oracle.court.accusation import Accusation, wrong_rows
+from oracle.court.message import (
+    MAX_RESULT_BYTES,
+    MessagePlace,
+    cut,
+    first_difference,
+    row_bytes,
+)
+from oracle.court.opening import open_record
+from oracle.court.proof import EmptyProof, FraudKind
+from oracle.court.proving import Prover, bits
+from oracle.court.revealed import Leaves, NotRevealed, RevealedProver
+from oracle.court.taps import domain_index, positions
+from oracle.court.verdict import Outcome
+from oracle.program.instruction import Space, Trace
+from oracle.program.opcode import Opcode
+
+_FURTHEST = 1e300
+"""How far a number that is none lies from any."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadEnd:
+    """Nothing more can be shown: every element is explained by operands as in the own run."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Element:
+    row: int
+    tensor: int
+    position: int
+
+
+def next_step(
+    prover: RevealedProver, message: bytes, result: bytes, own: Trace
+) -> Accusation | Leaves | DeadEnd:
+    """What to do next about an answer whose result is not what the own run gave.
+
+    Args:
+        prover: the own run with what was revealed laid over it.
+        message: the request's input, of as many rows as the own run.
+    """
+    program, rows = prover.program, len(own.rows)
+    if prover.revealed is not None:
+        found = wrong_rows(program, prover.encoded, message, prover.revealed)
+        if found is not None:
+            return found
+    try:
+        return _next(prover, message, result, own, rows)
+    except NotRevealed as missing:
+        return missing.leaves
+
+
+def _next(
+    prover: RevealedProver, message: bytes, result: bytes, own: Trace, rows: int
+) -> Accusation | DeadEnd:
+    program = prover.program
+    if not result:
+        start = _start_of_empty(prover, own, rows)
+        if isinstance(start, Accusation | DeadEnd):
+            return start
+    else:
+        if len(result) != rows * row_bytes(program, program.outputs):
+            # Any leaf will do: with it comes the tree root, which the proof needs.
+            prover.leaf_of(0, program.outputs[0], 0)
+            proof = prover.length(FraudKind.OUTPUT, result)
+            return Accusation(proof, f"a result of {len(result)} bytes")
+        place = _worst_output(prover, result, own)
+        if place is None:
+            return DeadEnd("the result is that of the own run")
+        tensor = program.outputs[place.tensor]
+        prover.leaf_of(place.row, tensor, place.position)
+        said = bits(cut(program, program.outputs, result)[place.tensor][place.row], place.position)
+        if bits(prover.trace.rows[place.row][tensor], place.position) != said:
+            made = prover.message(
+                FraudKind.OUTPUT,
+                result,
+                row=place.row,
+                tensor=place.tensor,
+                position=place.position,
+            )
+            return Accusation(made, "the result is not what the trace ends with")
+        start = _Element(place.row, tensor, place.position)
+    return _walk(prover, message, own, start)
+
+
+def _start_of_empty(
+    prover: RevealedProver, own: Trace, rows: int
+) -> _Element | Accusation | DeadEnd:
+    program = prover.program
+    if rows * row_bytes(program, program.outputs) > MAX_RESULT_BYTES:
+        return DeadEnd("the outputs do not fit a transaction")
+    outputs = prover.outputs()
+    for row, tensors in enumerate(prover.trace.rows):
+        for number in program.outputs:
+            if program.tensors[number].element.is_float:
+                hollow = np.flatnonzero(
+                    np.isnan(tensors[number]) & ~np.isnan(own.rows[row][number])
+                )
+                if hollow.size:
+                    return _Element(row, number, int(hollow[0]))
+    proof = EmptyProof(prover.encoded.header, prover.claim, open_record(prover.encoded, 0), outputs)
+    return Accusation(proof, "the result is empty, and the trace ends with numbers")
+
+
+def _worst_output(prover: RevealedProver, result: bytes, own: Trace) -> MessagePlace | None:
+    """The output element that is furthest from the own run's."""
+    program = prover.program
+    worst, place = 0.0, first_difference(program, program.outputs, result, own)
+    for tensor, (number, said) in enumerate(
+        zip(program.outputs, cut(program, program.outputs, result), strict=True)
+    ):
+        for row in range(len(own.rows)):
+            gap = _gap(said[row], own.rows[row][number])
+            if gap.size and float(gap.max()) > worst:
+                worst = float(gap.max())
+                place = MessagePlace(row, tensor, int(gap.argmax()))
+    return place
+
+
+def _walk(
+    prover: RevealedProver, message: bytes, own: Trace, start: _Element
+) -> Accusation | DeadEnd:
+    program, seen = prover.program, {start}
+    path = [start]
+    while path:
+        here = path[-1]
+        prover.leaf_of(here.row, here.tensor, here.position)
+        if here.tensor in program.inputs:
+            return _input(prover, message, here)
+        instruction = program.producer[here.tensor]
+        # Raises NotRevealed for the first operand that is missing.
+        proof = prover.element(here.row, instruction, here.position)
+        verdict = prover.verdict(here.row, instruction, here.position)
+        if verdict.outcome is Outcome.VIOLATED:
+            name = program.instructions[instruction].opcode.name
+            return Accusation(
+                proof,
+                f"row {here.row}, instruction {instruction} ({name}), element {here.position}: "
+                f"{verdict.reason}",
+            )
+        following = next((one for one in _culprits(prover, own, here) if one not in seen), None)
+        if following is None:
+            path.pop()
+        else:
+            seen.add(following)
+            path.append(following)
+    return DeadEnd("every element on the way back is what its operands give")
+
+
+def _input(prover: RevealedProver, message: bytes, here: _Element) -> Accusation | DeadEnd:
+    program = prover.program
+    tensor = program.inputs.index(here.tensor)
+    asked = cut(program, program.inputs, message)[tensor][here.row]
+    if bits(asked, here.position) == bits(prover.trace.rows[here.row][here.tensor], here.position):
+        return DeadEnd("the input is as it was asked")
+    proof = prover.message(
+        FraudKind.INPUT, message, row=here.row, tensor=tensor, position=here.position
+    )
+    return Accusation(proof, f"the trace is of another input: element {here.position}")
+
+
+def _culprits(prover: RevealedProver, own: Trace, here: _Element) -> Iterator[_Element]:
+    """Operands that differ from the own run's, the one that contributes most first."""
+    instruction = prover.program.producer[here.tensor]
+    reads = prover.reads(here.row, instruction, here.position)
+    weights = _weights(prover, here, instruction)
+    ranked = []
+    for number, (tensor, position) in enumerate(reads):
+        done = prover.trace.rows[here.row][tensor][position : position + 1]
+        mine = own.rows[here.row][tensor][position : position + 1]
+        if done.tobytes() != mine.tobytes():
+            gap = float(_gap(done, mine)[0]) * weights.get((tensor, position), 1.0)
+            ranked.append((-gap, number, _Element(here.row, tensor, position)))
+    yield from (element for _, _, element in sorted(ranked, key=lambda one: one[:2]))
+
+
+def _weights(
+    prover: RevealedProver, here: _Element, instruction: int
+) -> dict[tuple[int, int], float]:
+    """Of a sum of products: how much each operand of the trace counts."""
+    program, step = prover.program, prover.program.instructions[instruction]
+    if step.opcode not in (Opcode.DOT, Opcode.INTEGER_DOT, Opcode.QUANTIZED_DOT):
+        return {}
+    weights: dict[tuple[int, int], float] = {}
+    for pair in products(prover, here.row, instruction, here.position):
+        for (space, tensor, place), (other_space, other, other_place) in (pair, pair[::-1]):
+            if space is Space.TRACE:
+                table = (
+                    prover.trace.rows[here.row]
+                    if other_space is Space.TRACE
+                    else program.constant_values
+                )
+                factor = abs(float(table[other][other_place]))
+                weights[tensor, place] = weights.get((tensor, place), 0.0) + (
+                    factor if np.isfinite(factor) else _FURTHEST
+                )
+    return weights
+
+
+_Factor = tuple[Space, int, int]
+
+
+def products(
+    prover: Prover, row: int, instruction: int, position: int
+) -> Iterator[tuple[_Factor, _Factor]]:
+    """The two factors of each tap that counts, as (space, tensor, position)."""
+    step = prover.program.instructions[instruction]
+    index = domain_index(step, position)
+    first, second = (positions(step, number, index) for number in (0, 1))
+    a, b = step.operands[:2]
+    for one, other in zip(first, second, strict=True):
+        if one is not None and other is not None:
+            yield (a.space, a.tensor, one), (b.space, b.tensor, other)
+
+
+def _gap(one: Any, other: Any) -> Any:
+    """How far apart elements are; NaN and infinity lie further from any number than numbers do."""
+    with np.errstate(all="ignore"):
+        gap = np.abs(one.astype(np.float64) - other.astype(np.float64))
+    same = one == other
+    return np.where(same, 0.0, np.where(np.isfinite(gap), gap, _FURTHEST))

@@ -1,0 +1,198 @@
+"""Meets demands to reveal leaves of our traces: found, kept, answered in time, loudly.
+
+Whoever demands and gets nothing has our bond, so a demand is on record before it is answered, and
+is tried until it is met or too late. A demand of more rows than there are is dismissed. Knows
+neither who demands nor why.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+
+from oracle.core.dispute import RevealDemand
+from oracle.core.job import Job
+from oracle.core.transaction import Call, Purpose, TransactionState
+from oracle.core.types import ZERO_BYTES32, Address
+from oracle.court.commitment import no_rows_root
+from oracle.errors import NotFound, OracleError, StorageError
+from oracle.ports import (
+    ChainReader,
+    Clock,
+    CourtContract,
+    DemandSource,
+    DemandStore,
+    JobStore,
+    TraceHold,
+    TraceOpener,
+    TraceStore,
+    TransactionGateway,
+    TransactionStore,
+)
+from oracle.service.journal import short
+from oracle.service.transact import Transact
+
+_log = structlog.get_logger("oracle.reveal")
+
+_TRACE_MARGIN_SECONDS = 86_400
+"""A trace outlives the latest end of its window by a day, for those who come late."""
+
+
+@dataclass(frozen=True, slots=True)
+class RevealPolicy:
+    """How demands are looked for.
+
+    Attributes:
+        start_block: first block that can hold one.
+        range_blocks: most blocks a read spans.
+        overlap_blocks: read again each time: a reorg, or a log that came late.
+    """
+
+    start_block: int
+    range_blocks: int = 2_000
+    overlap_blocks: int = 64
+
+
+class Reveal:
+    def __init__(
+        self,
+        reader: ChainReader,
+        source: DemandSource,
+        demands: DemandStore,
+        jobs: JobStore,
+        transactions: TransactionStore,
+        court: CourtContract,
+        gateway: TransactionGateway,
+        transact: Transact,
+        traces: TraceStore,
+        opener: TraceOpener,
+        clock: Clock,
+        operator: Address,
+        sender: Address,
+        policy: RevealPolicy,
+    ) -> None:
+        self._reader = reader
+        self._source = source
+        self._demands = demands
+        self._jobs = jobs
+        self._transactions = transactions
+        self._court = court
+        self._gateway = gateway
+        self._transact = transact
+        self._traces = traces
+        self._opener = opener
+        self._clock = clock
+        self._operator = operator
+        self._sender = sender
+        self._policy = policy
+        self._calldata: dict[RevealDemand, bytes] = {}
+
+    async def cycle(self) -> bool:
+        """Looks for demands and answers those that wait. True where something was sent.
+
+        Raises:
+            OracleError: the first demand that cannot be met; the others were seen to.
+        """
+        await self._follow()
+        worked, failure = False, None
+        for demand in await self._demands.pending():
+            try:
+                worked |= await self._answer(demand)
+            except OracleError as error:
+                _log.critical("a demand cannot be met", error=error.message, **_facts(demand))
+                failure = failure or error
+        if failure is not None:
+            raise failure
+        return worked
+
+    async def _follow(self) -> None:
+        head = await self._reader.head()
+        cursor = await self._demands.cursor()
+        first = self._policy.start_block
+        if cursor is not None:
+            first = max(first, min(cursor, head.number) - self._policy.overlap_blocks)
+        while first <= head.number:
+            last = min(first + self._policy.range_blocks - 1, head.number)
+            found = await self._source.demands(first, last, self._operator)
+            for demand in await self._demands.note(last, found):
+                _log.error(
+                    "DEMAND: leaves of a trace must be shown, or the bond is lost",
+                    seconds_left=round(demand.deadline - self._clock.now()),
+                    **_facts(demand),
+                )
+                await self._hold(demand)
+            first = last + 1
+
+    async def _hold(self, demand: RevealDemand) -> None:
+        """The answer may be disputed for longer now, so its trace is kept for longer."""
+        job = await self._jobs.job(demand.request_id)
+        until = demand.deadline + demand.window
+        if job is not None:
+            until = max(until, job.request.deadline + job.request.window)
+        hold = TraceHold(
+            demand.commitment.trace_root, demand.request_id, until + _TRACE_MARGIN_SECONDS
+        )
+        await self._traces.keep_until([hold])
+
+    async def _answer(self, demand: RevealDemand) -> bool:
+        job = await self._jobs.job(demand.request_id)
+        if job is None:
+            raise StorageError(
+                f"the job of request {short(demand.request_id)} is not in this database",
+                hint="run the node on the data directory that gave the answer",
+            )
+        if job.state.terminal or not await self._court.is_pending(demand):
+            _log.info("demand over", **_facts(demand))
+            await self._close(demand)
+            return False
+        if await self._gateway.chain_time() > demand.deadline:
+            _log.critical("a demand was not met in time: the bond is lost", **_facts(demand))
+            await self._close(demand)
+            return False
+        data = self._calldata.get(demand)
+        if data is None:
+            data = self._calldata[demand] = await self._written(demand, job)
+        for one in await self._transactions.transactions_for(demand.request_id):
+            if one.call.data == data and one.state is TransactionState.OPEN:
+                return False
+        gas = await self._gateway.estimate_gas(self._sender, self._court.address, data)
+        call = Call(self._court.address, data, gas)
+        await self._transact.submit(Purpose.REVEAL, call, [demand.request_id])
+        return True
+
+    async def _close(self, demand: RevealDemand) -> None:
+        await self._demands.close(demand)
+        self._calldata.pop(demand, None)
+
+    async def _written(self, demand: RevealDemand, job: Job) -> bytes:
+        root, leaves = demand.commitment.trace_root, demand.leaves
+        if root == no_rows_root(demand.program_root):
+            return self._court.dismiss_data(job.request, demand, 0, ZERO_BYTES32)
+        rows, tree_root = await self._opener.claim(root)
+        if rows != leaves.rows:
+            return self._court.dismiss_data(job.request, demand, rows, tree_root)
+        try:
+            opening = await self._opener.open_leaves(
+                root,
+                row=leaves.row,
+                tensor=leaves.tensor,
+                first=leaves.first,
+                count=leaves.count,
+            )
+        except NotFound as error:
+            raise StorageError(f"the trace is lost: {error.message}") from error
+        return self._court.reveal_data(job.request, demand, opening.data, opening.path)
+
+
+def _facts(demand: RevealDemand) -> dict[str, object]:
+    leaves = demand.leaves
+    return {
+        "request": short(demand.request_id),
+        "number": demand.number,
+        "row": leaves.row,
+        "tensor": leaves.tensor,
+        "leaves": f"{leaves.first} to {leaves.first + leaves.count - 1}",
+        "demander": demand.demander,
+        "deadline": demand.deadline,
+    }

@@ -1,0 +1,153 @@
+"""Looks into an answer: the whole trace where it is served, an own run where it is not.
+
+Leaves a case clean, accused with a proof, or withheld. Sends nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from dataclasses import replace
+
+import structlog
+
+from oracle.chain.proof_coder import encode_proof
+from oracle.client.trace_reader import ReadLimits, TraceReader
+from oracle.client.view import OracleView
+from oracle.core.case import Case, CaseState
+from oracle.core.types import Tier
+from oracle.court.accusation import Accusation, accuse, accuse_without_rows
+from oracle.court.commitment import commit, no_rows_root
+from oracle.errors import OracleError, TraceError, TraceMismatch
+from oracle.program.instruction import Trace
+from oracle.verify.places import FETCH_SECONDS, SLOWEST_BYTES_A_SECOND
+from oracle.watcher.own_run import NewRunner, OwnRun, run_again
+from oracle.watcher.policy import WatcherPolicy
+from oracle.watcher.subject import OpenedProgram, Subject, Subjects
+
+_log = structlog.get_logger("oracle.watcher")
+
+
+class Examine:
+    def __init__(
+        self,
+        view: OracleView,
+        subjects: Subjects,
+        new_runner: NewRunner,
+        policy: WatcherPolicy,
+    ) -> None:
+        self._view = view
+        self._subjects = subjects
+        self._new_runner = new_runner
+        self._policy = policy
+
+    async def step(self, case: Case) -> Case:
+        """Where an OPEN case stands after a look at the answer.
+
+        Raises:
+            OracleError: it cannot be looked at now; try again.
+        """
+        subject = await self._subjects.subject(case)
+        terms = subject.model.terms
+        if terms.tier is Tier.UNPROVEN:
+            return ended(case, CaseState.SKIPPED, "of the unproven tier: there is nothing to judge")
+        endpoint = await self._view.endpoint(subject.commitment.operator)
+        opened = await self._subjects.program(subject.model, endpoint)
+        root = subject.commitment.trace_root
+        if root == no_rows_root(terms.program_root):
+            found = await asyncio.to_thread(
+                accuse_without_rows,
+                opened.program,
+                opened.encoded,
+                subject.message,
+                subject.result,
+                root,
+            )
+            clean = "the input is malformed, and the answer says so"
+            return accused(case, found) if found else ended(case, CaseState.CLEAN, clean)
+        try:
+            trace = await _served(subject, opened, endpoint)
+        except OracleError as error:
+            return await self._withheld(case, subject, opened, error.message)
+        return await _judged(case, subject, opened, trace)
+
+    async def _withheld(
+        self, case: Case, subject: Subject, opened: OpenedProgram, why: str
+    ) -> Case:
+        own = await run_again(subject, opened, self._new_runner)
+        if own.trace is not None and own.trace.root == subject.commitment.trace_root:
+            # It is the signed trace, to the bit, wherever it came from.
+            return await _judged(case, subject, opened, own.trace.trace)
+        return self._weighed(case, subject, own, why)
+
+    def _weighed(self, case: Case, subject: Subject, own: OwnRun, why: str) -> Case:
+        if own.failure is not None:
+            return ended(case, CaseState.SKIPPED, f"not checked: {why}; {own.failure}")
+        if own.differs is None and not self._policy.demand_all:
+            text = f"this machine's run agrees; the trace is not served: {why}"
+            return ended(case, CaseState.CLEAN, text)
+        reason = f"{own.differs or 'every trace is demanded'}; the trace is not served: {why}"
+        if subject.model.terms.reveal_window == 0:
+            return ended(case, CaseState.SKIPPED, f"{reason}; the model has no reveals")
+        if not self._policy.demand:
+            return ended(case, CaseState.SKIPPED, f"{reason}; demands are switched off")
+        _log.warning("withheld", request="0x" + case.request_id.hex(), reason=reason)
+        return replace(case, state=CaseState.WITHHELD, reason=reason, attempts=0, not_before=0.0)
+
+
+async def _served(subject: Subject, opened: OpenedProgram, endpoint: str | None) -> Trace:
+    """The signed trace as the operator serves it, of however many rows it has.
+
+    Raises:
+        OracleError: it is not served, too slowly, or something else is.
+    """
+    if endpoint is None:
+        raise TraceError("the operator has announced no endpoint")
+    program, root = opened.program, subject.commitment.trace_root
+    async with TraceReader(endpoint, ReadLimits()) as reader:
+        rows = (await reader.describe(root)).get("rows")
+        if not isinstance(rows, int) or not 1 <= rows <= program.max_rows:
+            raise TraceMismatch(f"a trace of {rows!r} rows is none of this program")
+        size = program.row_trace_bytes * rows
+        try:
+            async with asyncio.timeout(FETCH_SECONDS + size / SLOWEST_BYTES_A_SECOND):
+                return await reader.trace(
+                    program, opened.encoded.root, root, rows, threads=os.cpu_count() or 1
+                )
+        except TimeoutError:
+            raise TraceError(f"{endpoint} sends the trace too slowly") from None
+
+
+async def _judged(case: Case, subject: Subject, opened: OpenedProgram, trace: Trace) -> Case:
+    program, encoded = opened.program, opened.encoded
+
+    def judged() -> Accusation | None:
+        threads = os.cpu_count() or 1
+        commitment = commit(program, encoded.root, trace, threads=threads)
+        return accuse(program, encoded, subject.message, subject.result, trace, commitment)
+
+    found = await asyncio.to_thread(judged)
+    if found is None:
+        text = f"no element of {len(trace.rows)} rows is violated"
+        return ended(case, CaseState.CLEAN, text)
+    return accused(case, found)
+
+
+def accused(case: Case, found: Accusation) -> Case:
+    """A case with a proof, and the salt of the announcement to come."""
+    _log.error("WRONG ANSWER", request="0x" + case.request_id.hex(), what=found.what)
+    return replace(
+        case,
+        state=CaseState.ACCUSED,
+        reason=found.what,
+        proof=encode_proof(found.proof),
+        salt=secrets.token_bytes(32),
+        attempts=0,
+        not_before=0.0,
+    )
+
+
+def ended(case: Case, state: CaseState, reason: str) -> Case:
+    """A case that is over."""
+    return replace(case, state=state, reason=reason)

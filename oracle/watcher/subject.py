@@ -1,0 +1,127 @@
+"""What an answer is about: request, model, program, and where its operator is found.
+
+Everything but the program comes from the chain; the program from wherever its root is. Judges
+nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from oracle.chain.court_contract import Disputed
+from oracle.client.story import Story
+from oracle.client.view import OracleView
+from oracle.core.case import Case
+from oracle.core.model import Model
+from oracle.core.receipt import Answer, AnswerCommitment
+from oracle.core.request import Request
+from oracle.errors import NoAnswer, NotFound, OracleError
+from oracle.program.compile import load_program
+from oracle.program.encoding import EncodedProgram, encode
+from oracle.program.instruction import Program
+from oracle.verify.sources import FileSource
+
+_KEPT_PROGRAMS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One answer with its terms. `message` is the request's input."""
+
+    request_id: bytes
+    request: Request
+    message: bytes
+    result: bytes
+    commitment: AnswerCommitment
+    model: Model
+
+    @property
+    def disputed(self) -> Disputed:
+        """As the court wants it."""
+        return Disputed(self.request, self.commitment, self.model.registrar, self.model.terms)
+
+
+@dataclass(frozen=True)
+class OpenedProgram:
+    """A program whose root is the registered one, and the file it was read from."""
+
+    file: bytes
+    program: Program
+    encoded: EncodedProgram
+
+
+FilePlaces = Callable[[Model, str | None], Sequence[FileSource]]
+"""Where a model's program may be had; the second argument is the operator's endpoint."""
+
+
+class Subjects:
+    """Reads what answers are about; keeps a few programs."""
+
+    def __init__(self, view: OracleView, places: FilePlaces) -> None:
+        self._view = view
+        self._places = places
+        self._programs: OrderedDict[bytes, OpenedProgram] = OrderedDict()
+
+    async def story(self, case: Case) -> Story:
+        return await self._view.story(case.request_id)
+
+    async def subject(self, case: Case) -> Subject:
+        """Raises NoAnswer where a reorg has taken the answer away."""
+        story = await self._view.story(case.request_id)
+        answered, created = story.answered, story.created
+        if answered is None:
+            raise NoAnswer("the request has no answer any more")
+        answer = Answer.of(
+            case.request_id,
+            created.request,
+            answered.operator,
+            answered.result,
+            answered.trace_root,
+        )
+        return Subject(
+            request_id=case.request_id,
+            request=created.request,
+            message=created.input,
+            result=answered.result,
+            commitment=AnswerCommitment.of(answer),
+            model=await self._view.registry.model(created.request.model_id),
+        )
+
+    async def program(self, model: Model, endpoint: str | None) -> OpenedProgram:
+        """Raises NotFound where nobody has it, and says who gave something else."""
+        root = model.terms.program_root
+        known = self._programs.get(root)
+        if known is not None:
+            self._programs.move_to_end(root)
+            return known
+        reasons = []
+        for place in self._places(model, endpoint):
+            try:
+                file = await place.read(root, model.terms.tier)
+                if file is None:
+                    continue
+                opened = await asyncio.to_thread(_opened, file)
+            except OracleError as error:
+                reasons.append(f"{place.name}: {error.message}")
+                continue
+            if opened.encoded.root != root:
+                reasons.append(f"{place.name} gave another program")
+                continue
+            self._programs[root] = opened
+            while len(self._programs) > _KEPT_PROGRAMS:
+                self._programs.popitem(last=False)
+            return opened
+        raise NotFound(f"the program is not to be had: {'; '.join(reasons) or 'nobody has it'}")
+
+
+def _opened(file: bytes) -> OpenedProgram:
+    try:
+        program = load_program(file)
+        return OpenedProgram(file, program, encode(program))
+    except OracleError:
+        raise
+    except Exception as error:  # a stranger's bytes may be malformed in ways nobody thought of
+        raise NotFound(f"the file is not a program: {type(error).__name__}") from error

@@ -1,0 +1,162 @@
+"""Loop nests before the contract: random ones, and a small program of every operation.
+
+Operands lie in leaves of a few elements, so that most nests read from several pieces. Claims are
+what Python computes, or next to it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+from random import Random
+from typing import Final
+
+import numpy as np
+import pytest
+
+from oracle.core.schema import ElementType
+from oracle.core.types import Tier
+from oracle.court.case import Bits
+from oracle.court.check_evaluate import evaluate
+from oracle.court.judge import judge_element
+from oracle.court.number import FORMATS, INTEGERS, integer_range, width
+from oracle.court.opening import open_constant, open_trace
+from oracle.court.proof import ElementProof, OperandOpening
+from oracle.court.proving import Prover, bits
+from oracle.court.verdict import Outcome, Verdict
+from oracle.errors import TraceError
+from oracle.program.instruction import Program, Space, Trace
+from oracle.program.opcode import Opcode
+from tests.contracts.courtroom import Courtroom, Element, committed
+from tests.contracts.elements import element
+from tests.contracts.harness import Chain, case_count
+from tests.contracts.nests import OPCODES, random_program, random_trace
+from tests.court_check.cases import CASES
+from tests.court_check.programs import KINDS
+from tests.court_suite.forging import bits_of, spread
+
+pytestmark = [pytest.mark.anvil, pytest.mark.timeout(0)]
+
+PROGRAMS: Final = max(20, case_count() // 28)
+"""Of each operation."""
+POSITIONS: Final = 4
+"""Of each program."""
+
+
+@pytest.fixture(scope="module")
+def room(court_chain: Chain) -> Courtroom:
+    return Courtroom(court_chain)
+
+
+@pytest.mark.parametrize("opcode", OPCODES)
+def test_random_nests(room: Courtroom, opcode: Opcode) -> None:
+    source = Random(int(opcode))
+    counts: Counter[Outcome] = Counter()
+    for _ in range(PROGRAMS):
+        program = random_program(source, opcode)
+        trace = random_trace(source, program)
+        places = source.sample(
+            range(program.instructions[0].size), min(POSITIONS, program.instructions[0].size)
+        )
+        prover = committed(program, claimed(source, program, trace, places))
+        counts += compared(room, source, prover, [(0, 0, place) for place in places])
+    assert min(counts[Outcome.WITHIN], counts[Outcome.VIOLATED]) > PROGRAMS // 4, counts
+    assert counts[Outcome.UNDEFINED] or opcode is Opcode.INTEGER_DOT, counts
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_programs_of_every_operation(room: Courtroom, name: str) -> None:
+    """All kinds of data, honest claims first, and then one of each instruction's changed."""
+    source = Random(name)
+    tiers = (Tier.ROUNDED, Tier.NATIVE)
+    for number, kind in enumerate(KINDS):
+        with np.errstate(all="ignore"):
+            made = CASES[name](np.random.default_rng(number), kind, tiers[number % 2])
+            program = replace(made.program(), leaf_bytes=source.choice((8, 16, 64)))
+            trace = evaluate(program, None, made.rows())
+        last = len(trace.rows) - 1
+        elements = [
+            (last, step, place)
+            for step, one in enumerate(program.instructions)
+            for place in spread(one.size, POSITIONS)
+        ]
+        compared(room, source, committed(program, trace), elements)
+        rows = [list(row) for row in trace.rows]
+        for row, step, place in elements:
+            output = program.instructions[step].output
+            forged = bits_of(rows[row][output]).copy()
+            forged[place] ^= source.choice((1, 1, 2, 1 << (8 * forged.itemsize - 1)))
+            rows[row][output] = forged.view(rows[row][output].dtype)
+        forged_trace = Trace(tuple(map(tuple, rows)))
+        compared(room, source, committed(program, forged_trace), elements)
+
+
+def compared(
+    room: Courtroom, source: Random, prover: Prover, elements: Sequence[Element]
+) -> Counter[Outcome]:
+    """Some proofs show whole operands; so do those of elements that ask for what no tensor has."""
+    proofs = []
+    for row, number, place in elements:
+        try:
+            proof = prover.element(row, number, place)
+        except TraceError:
+            proof = showing_all(prover, row, number, place)
+        else:
+            if source.random() < 0.2:
+                proof = showing_all(prover, row, number, place)
+        proofs.append(proof)
+    return room.compare_proofs(prover, elements, proofs)
+
+
+def showing_all(prover: Prover, row: int, number: int, place: int) -> ElementProof:
+    """The proof with every leaf of every operand."""
+    program, encoded = prover.program, prover.encoded
+    step = program.instructions[number]
+    # The position of a program without operands is right whatever they are.
+    bare = replace(step, operands=(), opcode=Opcode.COPY)
+    steps = (*program.instructions[:number], bare, *program.instructions[number + 1 :])
+    output = replace(prover, program=replace(program, instructions=steps))
+    operands = tuple(
+        OperandOpening(
+            operand,
+            open_constant(program, encoded, access.tensor)
+            if access.space is Space.CONSTANT
+            else open_trace(
+                program, prover.trace, prover.commitment, row=row, tensor=access.tensor
+            ),
+        )
+        for operand, access in enumerate(step.operands)
+    )
+    return replace(output.element(row, number, place), operands=operands)
+
+
+def claimed(source: Random, program: Program, trace: Trace, places: Sequence[int]) -> Trace:
+    """The trace with claims at these places: right, nearly right, or anything."""
+    (step,) = program.instructions
+    kind = program.tensors[step.output].element
+    (row,) = trace.rows
+    values = bits_of(row[step.output]).copy()
+
+    def read(space: Space, tensor: int, place: int) -> Bits:
+        return bits((row if space is Space.TRACE else program.constant_values)[tensor], place)
+
+    for place in places:
+        right = answer(source, kind, judge_element(program, step, place, read, 0))
+        wrong = source.choice((right ^ 1, right + 1, right - 1, element(source, kind)))
+        values[place] = (right if source.random() < 0.6 else wrong) & ((1 << width(kind)) - 1)
+    return Trace(((*row[:-1], values.view(row[-1].dtype)),))
+
+
+def answer(source: Random, kind: ElementType, verdict: Verdict) -> Bits:
+    """The claim that is right where the court knows one."""
+    if verdict.exact is None:
+        return element(source, kind)
+    if kind.is_float:
+        return FORMATS[kind].round(Fraction(verdict.exact))
+    right = round(verdict.exact)
+    if kind in INTEGERS:
+        least, greatest = integer_range(kind)
+        right = min(max(right, least), greatest)
+    return right & ((1 << width(kind)) - 1)
