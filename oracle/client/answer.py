@@ -17,9 +17,9 @@ _WAD: Final = 10**18
 
 _BACKING = {
     Tier.UNPROVEN: "unproven: it rests on the operator's signature and stake alone",
-    Tier.EXACT: "exact tier: any wrong element can be shown to anybody; slashing takes a court",
-    Tier.ROUNDED: "rounded tier: any wrong element can be shown to anybody; slashing takes a court",
-    Tier.NATIVE: "native tier: any wrong element can be shown to anybody; slashing takes a court",
+    Tier.EXACT: "exact tier: one wrong element, shown while it is not final, voids it",
+    Tier.ROUNDED: "rounded tier: one wrong element, shown while it is not final, voids it",
+    Tier.NATIVE: "native tier: one wrong element, shown while it is not final, voids it",
 }
 
 

@@ -107,9 +107,6 @@ class Reading:
         table = self.tensors if view.space is Space.TRACE else self.constants
         return table[view.tensor]
 
-    def is_constant(self, name: str) -> bool:
-        return name in self._arrays
-
     def shape(self, name: str) -> tuple[int, ...]:
         """The static ONNX shape of a tensor."""
         return self._arrays[name].shape if name in self._arrays else self._type(name)[1]
