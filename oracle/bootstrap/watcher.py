@@ -6,7 +6,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from oracle.bootstrap import connection
@@ -18,7 +18,7 @@ from oracle.chain.gateway import Gateway
 from oracle.chain.keystore import LocalSigner
 from oracle.chain.reader import Reader
 from oracle.client import OracleClient, connect
-from oracle.core.case import CaseState
+from oracle.core.case import Case, CaseState
 from oracle.core.model import Model
 from oracle.core.schema import ModelSchema
 from oracle.core.types import Tier
@@ -74,6 +74,25 @@ async def run_watcher(
         return await opened.report()
 
 
+async def watch_request(
+    settings: Settings, key: LocalSigner, policy: WatcherPolicy, request_id: bytes
+) -> Case | None:
+    """Watches one request until its answer is decided; None where it ends without an answer."""
+    async with open_watcher(settings, key, replace(policy, only=request_id)) as opened:
+
+        async def case() -> Case | None:
+            return next(iter(await opened.storage.cases.everything()), None)
+
+        async def done() -> bool:
+            found = await case()
+            if found is not None:
+                return found.state.ended
+            return (await opened.client.state(request_id)).state.terminal
+
+        await opened.watcher.run(done=done)
+        return await case()
+
+
 @asynccontextmanager
 async def open_watcher(
     settings: Settings, key: LocalSigner, policy: WatcherPolicy
@@ -88,6 +107,8 @@ async def open_watcher(
         ConfigurationError, ChainUnreachable: as for a node.
     """
     folder = settings.data_dir / "watcher"
+    if policy.only is not None:
+        folder /= policy.only.hex()
     folder.mkdir(parents=True, exist_ok=True)
     with claimed(folder):
         async with connect(

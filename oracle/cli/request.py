@@ -12,16 +12,19 @@ import numpy as np
 import typer
 
 from oracle.bootstrap import connection
+from oracle.bootstrap.watcher import watch_request
 from oracle.cli.command import verb
 from oracle.cli.context import Json, output, settings
 from oracle.cli.narrative import decision_facts, tell
 from oracle.cli.verify import write as write_receipt
 from oracle.client import InferenceAnswer
-from oracle.client.client import Inputs
+from oracle.client.client import Inputs, Requested
+from oracle.core.case import Case
 from oracle.core.model import error_bar
 from oracle.core.types import address, bytes32, format_opg, opg
 from oracle.errors import InputError
 from oracle.verify import evidence
+from oracle.watcher.policy import WatcherPolicy
 
 
 def register(app: typer.Typer) -> None:
@@ -57,6 +60,10 @@ async def request(
     save: Annotated[
         Path | None, typer.Option(help="Wait, and write the answer's receipt to this file.")
     ] = None,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", help="Watch the answer, and convict it with this key if wrong."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Ask a model, and with --wait print its answer."""
@@ -87,6 +94,13 @@ async def request(
         }
         if made.objections:
             facts["not_taken_by_offer"] = list(made.objections)
+        if watch:
+            out.say(f"watching the answer to 0x{made.id.hex()}")
+            with out.progress("watching"):
+                case = await watched(made)
+            facts["watched"] = "no answer" if case is None else case.state.value
+            if case is not None:
+                facts["found"] = case.reason
         if wait or wait_answered:
             # Said before the wait: whatever ends it, the fee is found again by the id.
             out.say(f"waiting for the answer to 0x{made.id.hex()}")
@@ -103,6 +117,19 @@ async def request(
         out.result(facts)
         if not (wait or wait_answered):
             out.say(f"follow it with: oracle show 0x{made.id.hex()}")
+
+
+async def watched(made: Requested) -> Case | None:
+    """What a watcher of this one request, with the requester's key, finds."""
+    configured = settings()
+    policy = WatcherPolicy(
+        start_block=made.sent.mined.block_number,
+        range_blocks=configured.range_blocks,
+        wei_per_opg=configured.wei_per_opg,
+        max_gas_price_wei=int(configured.max_fee_gwei * 10**9),
+    )
+    key = connection.signer(configured, "requester")
+    return await watch_request(configured, key, policy, made.id)
 
 
 async def show(

@@ -14,14 +14,27 @@ import numpy as np
 
 from oracle.core.saved_receipt import RegisteredModel
 from oracle.core.schema import TensorSpec
+from oracle.core.tensor import decode_inputs
 from oracle.core.types import ZERO_BYTES32, Tier
-from oracle.court.commitment import commit
-from oracle.errors import OracleError, TraceError, TraceMismatch
+from oracle.court.commitment import commit, no_rows_root
+from oracle.court.message import MAX_RESULT_BYTES, holds_nan, row_bytes
+from oracle.errors import OracleError, TensorError, TraceError, TraceMismatch
 from oracle.ports import CommittedTrace
 from oracle.program.instruction import Program, Trace
 from oracle.verify.evidence import Answered, Evidence
 from oracle.verify.model_step import FoundModel
-from oracle.verify.report import Finding, Kind, Name, Step, failed, moot, passed, unchecked, wrong
+from oracle.verify.report import (
+    Finding,
+    Kind,
+    Name,
+    Step,
+    failed,
+    held,
+    moot,
+    passed,
+    unchecked,
+    wrong,
+)
 from oracle.verify.sources import Sources
 
 
@@ -41,7 +54,7 @@ async def check_trace(
     answered, model = evidence.answered, evidence.model
     assert answered is not None
     assert isinstance(model, RegisteredModel)
-    early = _none_to_check(answered, model, found)
+    early = _none_to_check(evidence, answered, model, found)
     if early is not None:
         return Step(Name.TRACE, (early,)), None
     assert found is not None
@@ -55,12 +68,17 @@ async def check_trace(
 
 
 def _none_to_check(
-    answered: Answered, model: RegisteredModel, found: FoundModel | None
+    evidence: Evidence, answered: Answered, model: RegisteredModel, found: FoundModel | None
 ) -> Finding | None:
     if model.terms.tier is Tier.UNPROVEN:
         return moot("an unproven answer commits to no trace: it can only be run again")
-    if not answered.result:
-        return moot("the answer says that the model gives no output, so there is no trace")
+    root = answered.answer.trace_root
+    if root == no_rows_root(model.terms.program_root):
+        return held(
+            _is_malformed(model, evidence.input),
+            "a trace of no rows: the input is malformed, so there was nothing to run",
+            "the answer commits to a trace of no rows, although the input is well formed",
+        )
     if answered.answer.trace_root == ZERO_BYTES32:
         return wrong(
             "the answer commits to no trace, although its model is in a tier whose answers must"
@@ -132,10 +150,29 @@ def _ends(
         ("input", model.schema.inputs, program.inputs, evidence.input),
         ("result", model.schema.outputs, program.outputs, answered.result),
     ):
-        if _bytes(program, trace, specs, numbers) == wanted:
+        if what == "result" and not wanted:
+            yield _without_result(program, trace)
+        elif _bytes(program, trace, specs, numbers) == wanted:
             yield passed(f"its {what} tensors are the {what}")
         else:
             yield wrong(f"the signed trace is of another {what}")
+
+
+def _is_malformed(model: RegisteredModel, message: bytes) -> bool:
+    try:
+        decode_inputs(model.schema, message)
+    except TensorError:
+        return True
+    return False
+
+
+def _without_result(program: Program, trace: Trace) -> Finding:
+    """Whether the trace shows why the result is empty."""
+    if holds_nan(program, trace):
+        return passed("its outputs hold NaN, so the result is empty")
+    if len(trace.rows) * row_bytes(program, program.outputs) > MAX_RESULT_BYTES:
+        return passed("its outputs do not fit a transaction, so the result is empty")
+    return wrong("the signed trace ends with numbers, and the result is empty")
 
 
 def _bytes(

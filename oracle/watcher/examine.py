@@ -16,9 +16,12 @@ from oracle.chain.proof_coder import encode_proof
 from oracle.client.trace_reader import ReadLimits, TraceReader
 from oracle.client.view import OracleView
 from oracle.core.case import Case, CaseState
+from oracle.core.request import RequestState
 from oracle.core.types import Tier
-from oracle.court.accusation import Accusation, accuse, accuse_without_rows
+from oracle.court.accusation import Accusation, accuse, accuse_without_rows, wrong_rows
 from oracle.court.commitment import commit, no_rows_root
+from oracle.court.message import rows_of
+from oracle.court.revealed import claim_of
 from oracle.errors import OracleError, TraceError, TraceMismatch
 from oracle.program.instruction import Trace
 from oracle.verify.places import FETCH_SECONDS, SLOWEST_BYTES_A_SECOND
@@ -48,6 +51,10 @@ class Examine:
         Raises:
             OracleError: it cannot be looked at now; try again.
         """
+        state = (await self._view.state(case.request_id)).state
+        if state.terminal:
+            over = CaseState.CONVICTED if state is RequestState.SLASHED else CaseState.OVER
+            return ended(case, over, f"{state.name.lower()} before it was looked into")
         subject = await self._subjects.subject(case)
         terms = subject.model.terms
         if terms.tier is Tier.UNPROVEN:
@@ -67,10 +74,12 @@ class Examine:
             clean = "the input is malformed, and the answer says so"
             return accused(case, found) if found else ended(case, CaseState.CLEAN, clean)
         try:
-            trace = await _served(subject, opened, endpoint)
+            served = await _served(subject, opened, endpoint)
         except OracleError as error:
             return await self._withheld(case, subject, opened, error.message)
-        return await _judged(case, subject, opened, trace)
+        if isinstance(served, Accusation):
+            return accused(case, served)
+        return await _judged(case, subject, opened, served)
 
     async def _withheld(
         self, case: Case, subject: Subject, opened: OpenedProgram, why: str
@@ -96,8 +105,11 @@ class Examine:
         return replace(case, state=CaseState.WITHHELD, reason=reason, attempts=0, not_before=0.0)
 
 
-async def _served(subject: Subject, opened: OpenedProgram, endpoint: str | None) -> Trace:
-    """The signed trace as the operator serves it, of however many rows it has.
+async def _served(
+    subject: Subject, opened: OpenedProgram, endpoint: str | None
+) -> Trace | Accusation:
+    """The signed trace as the operator serves it. Where it has not as many rows as the input, a
+    leaf of it is enough, and says so.
 
     Raises:
         OracleError: it is not served, too slowly, or something else is.
@@ -109,6 +121,14 @@ async def _served(subject: Subject, opened: OpenedProgram, endpoint: str | None)
         rows = (await reader.describe(root)).get("rows")
         if not isinstance(rows, int) or not 1 <= rows <= program.max_rows:
             raise TraceMismatch(f"a trace of {rows!r} rows is none of this program")
+        if rows != rows_of(program, subject.message):
+            leaf = await reader.leaves(
+                program, opened.encoded.root, root, rows, row=0, tensor=0, first=0, count=1
+            )
+            claim = claim_of(program, opened.encoded.root, root, rows, leaf)
+            wrong = wrong_rows(program, opened.encoded, subject.message, claim)
+            assert wrong is not None
+            return wrong
         size = program.row_trace_bytes * rows
         try:
             async with asyncio.timeout(FETCH_SECONDS + size / SLOWEST_BYTES_A_SECOND):

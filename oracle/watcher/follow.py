@@ -47,6 +47,7 @@ class Follow:
                 )
                 for event in batch.events
                 if isinstance(event, RequestAnswered)
+                and self._policy.only in (None, event.request_id)
             ]
             found |= bool(await self._cases.note(last, answers))
             first = last + 1

@@ -21,6 +21,7 @@ class WatcherPolicy:
         demand_all: also where the own run agrees with the answer.
         max_deposit: base units that all demands on one answer may cost.
         abreast: answers that are looked into side by side.
+        only: the one request that is watched; None for all.
     """
 
     start_block: int
@@ -34,3 +35,4 @@ class WatcherPolicy:
     demand_all: bool = False
     max_deposit: int = 200 * 10**18
     abreast: int = 4
+    only: bytes | None = None

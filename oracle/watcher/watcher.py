@@ -98,7 +98,7 @@ class Watcher:
         room = self._room if case.state is CaseState.OPEN else contextlib.nullcontext()
         async with room:
             try:
-                after = await self._steps[case.state](case)
+                after = replace(await self._steps[case.state](case), attempts=0)
             except OracleError as error:
                 tried = case.attempts + 1
                 wait = min(_SLOWEST_RETRY_SECONDS, self._poll_seconds * 2.0 ** min(tried, 10))

@@ -37,6 +37,8 @@ struct Instruction {
 /// @title Reads a program: header, records, words (docs/program.md, Encoding)
 library ProgramRecord {
     uint256 private constant FORMAT_VERSION = 1;
+    /// @dev Of larger leaves a proof would not fit a transaction. Nobody serves a program that has them.
+    uint256 private constant MOST_LEAF_BYTES = 4096;
 
     error ProgramRootMismatch(bytes32 expected, bytes32 actual);
     error RecordMismatch(uint256 number);
@@ -47,7 +49,9 @@ library ProgramRecord {
     function requireHeader(ProgramHeader calldata header, bytes32 programRoot) internal pure {
         bytes32 actual = sha256(abi.encodePacked(bytes4("PRGM"), abi.encode(FORMAT_VERSION, header)));
         if (actual != programRoot) revert ProgramRootMismatch(programRoot, actual);
-        if (header.leafBytes == 0 || header.leafBytes % 8 != 0) revert LeafBytesUnusable(header.leafBytes);
+        if (header.leafBytes == 0 || header.leafBytes % 8 != 0 || header.leafBytes > MOST_LEAF_BYTES) {
+            revert LeafBytesUnusable(header.leafBytes);
+        }
     }
 
     /// @notice Reverts unless the record is of that program.
