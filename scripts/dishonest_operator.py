@@ -51,6 +51,11 @@ def cheapened(file: bytes) -> bytes:
         values = numpy_helper.to_array(stored)
         if values.dtype == np.float32 and values.size > 1:
             stored.CopyFrom(numpy_helper.from_array(rounded(values), stored.name))
+    for node in model.graph.node:  # trees have their thresholds and leaves in attributes
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.FLOATS:
+                values = np.asarray(attribute.floats, np.float32)
+                attribute.floats[:] = rounded(values).tolist()
     return bytes(model.SerializeToString(deterministic=True))
 
 

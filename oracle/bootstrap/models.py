@@ -33,6 +33,10 @@ Progress = Callable[[str], None]
 CERTIFIED_ROWS: Final = 32
 
 
+_REVEALS_IN_THE_ALLOWANCE: Final = 12
+"""As many windows fit what disputes may add to an answer's: a watcher needs a round a layer."""
+
+
 @dataclass(frozen=True, slots=True)
 class PreparedModel:
     """A model ready to be registered. `compiled` and `manifest` are None in the UNPROVEN tier."""
@@ -157,8 +161,13 @@ async def add_model(
     uri: str,
     challenge_window: int,
     min_bond: int,
+    reveal_window: int | None = None,
 ) -> AddedModel:
     """Keeps a prepared model and its manifest, and registers it, where it is not done already.
+
+    Args:
+        reveal_window: seconds to show what is demanded of a trace; by default as long as leaves a
+            watcher's walk through a deep program its rounds, and at most the challenge window.
 
     Raises:
         ModelFileError: the file cannot be kept.
@@ -176,7 +185,7 @@ async def add_model(
         schema_hash=prepared.schema.schema_hash,
         tier=prepared.tier,
         challenge_window=challenge_window,
-        reveal_window=0,
+        reveal_window=_reveal_window(prepared, contracts, challenge_window, reveal_window),
         min_bond=min_bond,
         epsilon=prepared.epsilon,
     )
@@ -184,3 +193,14 @@ async def add_model(
         registrar, contracts, terms, name=name, schema=prepared.schema, uri=uri
     )
     return AddedModel(model_id, name, prepared, terms)
+
+
+def _reveal_window(
+    prepared: PreparedModel, contracts: Contracts, challenge_window: int, chosen: int | None
+) -> int:
+    if prepared.tier is Tier.UNPROVEN:
+        return 0
+    if chosen is not None:
+        return chosen
+    allowance = contracts.deployment.parameters.dispute_allowance
+    return min(challenge_window, max(1, allowance // _REVEALS_IN_THE_ALLOWANCE))

@@ -163,7 +163,7 @@ async def _opened(
     convict = Convict(client, court, proceedings, subjects, outbox, policy)
     demand = Demand(client, court, proceedings, subjects, outbox, convict, new_runner, policy)
     watcher = Watcher(
-        Follow(reader, storage.cases, policy),
+        Follow(reader, storage.cases, storage.jobs, policy),
         {
             CaseState.OPEN: examine.step,
             CaseState.ACCUSED: convict.step,

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
@@ -17,10 +16,10 @@ from oracle.bench import latency as latency_bench
 from oracle.bench import models as model_bench
 from oracle.bench import overhead as overhead_bench
 from oracle.bench import throughput as throughput_bench
-from oracle.bench.machine import machine_note
+from oracle.cli import bench_dispute
 from oracle.cli.command import verb
 from oracle.cli.context import Json, output
-from oracle.cli.output import Output
+from oracle.cli.measured import about, measured
 from oracle.devnet.anvil import BLOCK_GAS_LIMIT
 from oracle.devnet.samples import samples
 from oracle.errors import CheatFound, InputError, OracleError
@@ -28,6 +27,7 @@ from oracle.inference.model_file import read_bounded
 from oracle.inference.provider import ProviderSetting, select_provider
 
 app = typer.Typer(help="Measure gas, latency, throughput, hashing, and what accountability costs.")
+bench_dispute.register(app)
 
 _OVERHEAD: Final = {
     "model": "model",
@@ -47,21 +47,19 @@ _OVERHEAD: Final = {
 }
 """Columns of the table by their short names; a ratio is to the plain run, of what stands before."""
 
-Measure = Callable[[Callable[[str], None]], Awaitable[dict[str, Any]]]
-
 
 @verb(app, "gas")
 async def gas(as_json: Json = False) -> None:
     """What every verb of the contracts costs, against the budgets there are."""
     out = output(as_json)
-    facts = await _measured(out, gas_bench.measure)
+    facts = await measured(out, gas_bench.measure)
     if as_json:
         out.result(facts)
         return
     names = ("verb", "gas", "budget", "ok")
     rows = [["–" if row[n] is None else row[n] for n in names] for row in facts["verbs"]]
     out.table("Gas by verb", names, rows)
-    _about(out, facts)
+    about(out, facts)
 
 
 @verb(app, "latency")
@@ -71,7 +69,7 @@ async def latency(
 ) -> None:
     """How long one request waits for its answer, and where the worker's time goes."""
     out = output(as_json)
-    facts = await _measured(out, lambda say: latency_bench.measure(count, say))
+    facts = await measured(out, lambda say: latency_bench.measure(count, say))
     if as_json:
         out.result(facts)
         return
@@ -86,7 +84,7 @@ async def latency(
     shares = [[mode, *_percent(facts[mode]["worker"]["share"])] for mode in modes]
     steps = tuple(facts[modes[0]]["worker"]["share"])
     out.table("The worker's time", ("mining", *steps), shares)
-    _about(out, facts)
+    about(out, facts)
 
 
 @verb(app, "overhead")
@@ -99,7 +97,7 @@ async def overhead(
 ) -> None:
     """What being accountable costs a run: plain, as a program, with its trace, and judged."""
     out = output(as_json)
-    facts = await _measured(
+    facts = await measured(
         out,
         lambda say: asyncio.to_thread(
             overhead_bench.measure, _subjects(model), select_provider(_provider(provider)), say
@@ -110,7 +108,7 @@ async def overhead(
         return
     rows = [[one[name] for name in _OVERHEAD.values()] for one in facts["models"]]
     out.table("Overhead, microseconds a row", tuple(_OVERHEAD), rows)
-    _about(out, facts)
+    about(out, facts)
 
 
 @verb(app, "models")
@@ -120,13 +118,13 @@ async def models(
 ) -> None:
     """The sample models as programs: accuracy, tier, error bar, trace, distance from the source."""
     out = output(as_json)
-    facts = await _measured(out, lambda say: asyncio.to_thread(model_bench.measure, rows, say))
+    facts = await measured(out, lambda say: asyncio.to_thread(model_bench.measure, rows, say))
     if as_json:
         out.result(facts)
         return
     names = tuple(facts["models"][0])
     out.table("Models", names, [[one[name] for name in names] for one in facts["models"]])
-    _about(out, facts)
+    about(out, facts)
 
 
 @verb(app, "honest")
@@ -139,7 +137,7 @@ async def honest(
     out = output(as_json)
     sources = {one.name: one.file.read_bytes() for one in samples()}
     chosen = select_provider(_provider(provider))
-    facts = await _measured(
+    facts = await measured(
         out, lambda say: asyncio.to_thread(honest_bench.measure, sources, chosen, elements, say)
     )
     if as_json:
@@ -148,7 +146,7 @@ async def honest(
         names = tuple(facts["models"][0])
         out.table("Honest runs", names, [[one[name] for name in names] for one in facts["models"]])
         out.say(f"{facts['elements']:,} elements judged, {facts['convicted']} convicted")
-        _about(out, facts)
+        about(out, facts)
     if facts["convicted"]:
         raise CheatFound(facts["violations"][0], hint="this is a bug: report it")
 
@@ -163,7 +161,7 @@ async def throughput(
 ) -> None:
     """How many requests a second one worker answers, none lost, and what bounds it."""
     out = output(as_json)
-    facts = await _measured(
+    facts = await measured(
         out, lambda say: throughput_bench.measure(count, say, block_gas=block_gas)
     )
     if as_json:
@@ -174,7 +172,7 @@ async def throughput(
         columns = ("block", "gas_used", "answers")
         rows = [[one[name] for name in columns] for one in facts["blocks"]]
         out.table("Blocks from the first request to the last answer", columns, rows)
-        _about(out, facts)
+        about(out, facts)
     if facts["lost"]:
         raise OracleError(f"{facts['lost']} requests were lost", hint="this is a bug: report it")
 
@@ -186,7 +184,7 @@ async def hashing(
 ) -> None:
     """How fast a trace is committed, and what opening leaves costs, by leaf size."""
     out = output(as_json)
-    facts = await _measured(
+    facts = await measured(
         out, lambda say: asyncio.to_thread(hashing_bench.measure, megabytes, say)
     )
     if as_json:
@@ -201,7 +199,7 @@ async def hashing(
     out.table("Committing a trace, tree included", columns, speeds)
     rows = [[name, *(one["gas"][name] for one in sizes)] for name in sizes[0]["gas"]]
     out.table("Least gas to open what one element reads", columns, rows)
-    _about(out, facts)
+    about(out, facts)
 
 
 def _subjects(files: list[Path] | None) -> list[overhead_bench.Subject]:
@@ -217,23 +215,5 @@ def _provider(name: str) -> ProviderSetting:
     return "cpu" if name == "cpu" else "cuda"
 
 
-async def _measured(out: Output, measure: Measure) -> dict[str, Any]:
-    """Runs a measurement, saying how far it is; its figures, and what they were taken on."""
-    began = time.monotonic()
-    machine = machine_note()
-    with out.progress("measuring"):
-        facts = await measure(lambda text: out.say(f"{time.monotonic() - began:5.1f} s  {text}"))
-    return facts | {"machine": machine, "took_seconds": round(time.monotonic() - began, 1)}
-
-
 def _percent(shares: Mapping[str, float]) -> list[str]:
     return [f"{share:.0%}" for share in shares.values()]
-
-
-def _about(out: Output, facts: Mapping[str, Any]) -> None:
-    machine = facts["machine"]
-    out.say(
-        f"on {machine['cores']} cores of {machine['cpu']}, "
-        f"load {machine['load_before'][0]} before; "
-        f"anvil {machine['anvil']}, Python {machine['python']}; took {facts['took_seconds']} s"
-    )

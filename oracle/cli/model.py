@@ -119,6 +119,9 @@ async def add(
     name: Annotated[str | None, typer.Option(help="The file's name by default.")] = None,
     uri: Annotated[str, typer.Option(help="Where others can fetch the file.")] = "",
     window: Annotated[int | None, typer.Option(help="Shortest challenge window, seconds.")] = None,
+    reveal_window: Annotated[
+        int | None, typer.Option(help="Seconds to show what is demanded of a trace; 0: no demands.")
+    ] = None,
     min_bond: Annotated[str, typer.Option(help="Smallest bond, in OPG.")] = "10",
     tier: TierOption = None,
     inputs: InputsOption = None,
@@ -144,6 +147,7 @@ async def add(
                     client.deployment.parameters.default_window if window is None else window
                 ),
                 min_bond=opg(min_bond),
+                reveal_window=reveal_window,
             )
     out.result({"id": added.id, "name": added.name, **facts(prepared)})
 

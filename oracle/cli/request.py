@@ -14,7 +14,7 @@ import typer
 from oracle.bootstrap import connection
 from oracle.bootstrap.watcher import watch_request
 from oracle.cli.command import verb
-from oracle.cli.context import Json, output, settings
+from oracle.cli.context import Json, output, settings, start_logging
 from oracle.cli.narrative import decision_facts, tell
 from oracle.cli.verify import write as write_receipt
 from oracle.client import InferenceAnswer
@@ -122,6 +122,7 @@ async def request(
 async def watched(made: Requested) -> Case | None:
     """What a watcher of this one request, with the requester's key, finds."""
     configured = settings()
+    start_logging(configured)
     policy = WatcherPolicy(
         start_block=made.sent.mined.block_number,
         range_blocks=configured.range_blocks,

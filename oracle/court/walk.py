@@ -82,9 +82,9 @@ def _next(
             prover.leaf_of(0, program.outputs[0], 0)
             proof = prover.length(FraudKind.OUTPUT, result)
             return Accusation(proof, f"a result of {len(result)} bytes")
-        place = _worst_output(prover, result, own)
+        place = _worst_output(prover, result, own) or _other_output(prover, result)
         if place is None:
-            return DeadEnd("the result is that of the own run")
+            return DeadEnd("the result is that of the own run, and of the trace")
         tensor = program.outputs[place.tensor]
         prover.leaf_of(place.row, tensor, place.position)
         said = bits(cut(program, program.outputs, result)[place.tensor][place.row], place.position)
@@ -133,6 +133,12 @@ def _worst_output(prover: RevealedProver, result: bytes, own: Trace) -> MessageP
                 worst = float(gap.max())
                 place = MessagePlace(row, tensor, int(gap.argmax()))
     return place
+
+
+def _other_output(prover: RevealedProver, result: bytes) -> MessagePlace | None:
+    """Of a right result: an output that the trace has otherwise. Raises NotRevealed."""
+    prover.outputs()
+    return first_difference(prover.program, prover.program.outputs, result, prover.trace)
 
 
 def _walk(

@@ -29,7 +29,6 @@ from oracle.verify.report import (
     Name,
     Step,
     failed,
-    held,
     moot,
     passed,
     unchecked,
@@ -73,16 +72,18 @@ def _none_to_check(
     if model.terms.tier is Tier.UNPROVEN:
         return moot("an unproven answer commits to no trace: it can only be run again")
     root = answered.answer.trace_root
-    if root == no_rows_root(model.terms.program_root):
-        return held(
-            _is_malformed(model, evidence.input),
-            "a trace of no rows: the input is malformed, so there was nothing to run",
-            "the answer commits to a trace of no rows, although the input is well formed",
-        )
+    rowless = root == no_rows_root(model.terms.program_root)
+    malformed = _is_malformed(model, evidence.input)
+    if rowless and malformed:
+        return passed("a trace of no rows: the input is malformed, so there was nothing to run")
+    if rowless:
+        return wrong("the answer commits to a trace of no rows, and the input is well formed")
     if answered.answer.trace_root == ZERO_BYTES32:
         return wrong(
             "the answer commits to no trace, although its model is in a tier whose answers must"
         )
+    if malformed:
+        return wrong("the answer commits to a run of an input that is malformed")
     return unchecked("the program is not at hand") if found is None else None
 
 

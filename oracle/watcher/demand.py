@@ -99,7 +99,7 @@ class Demand:
             if await self._outbox.send(Purpose.TIME_OUT, data) is not None:
                 _log.error("a demand was not met", request="0x" + case.request_id.hex())
             return case
-        endpoint = await self._view.endpoint(subject.commitment.operator)
+        endpoint = await self._subjects.endpoint(subject.commitment.operator)
         opened = await self._subjects.program(subject.model, endpoint)
         step = await self._next(case, subject, opened, found)
         if isinstance(step, Accusation):

@@ -17,7 +17,7 @@ from oracle.client.trace_reader import ReadLimits, TraceReader
 from oracle.client.view import OracleView
 from oracle.core.case import Case, CaseState
 from oracle.core.request import RequestState
-from oracle.core.types import Tier
+from oracle.core.types import ZERO_BYTES32, Tier
 from oracle.court.accusation import Accusation, accuse, accuse_without_rows, wrong_rows
 from oracle.court.commitment import commit, no_rows_root
 from oracle.court.message import rows_of
@@ -59,7 +59,7 @@ class Examine:
         terms = subject.model.terms
         if terms.tier is Tier.UNPROVEN:
             return ended(case, CaseState.SKIPPED, "of the unproven tier: there is nothing to judge")
-        endpoint = await self._view.endpoint(subject.commitment.operator)
+        endpoint = await self._subjects.endpoint(subject.commitment.operator)
         opened = await self._subjects.program(subject.model, endpoint)
         root = subject.commitment.trace_root
         if root == no_rows_root(terms.program_root):
@@ -93,10 +93,12 @@ class Examine:
     def _weighed(self, case: Case, subject: Subject, own: OwnRun, why: str) -> Case:
         if own.failure is not None:
             return ended(case, CaseState.SKIPPED, f"not checked: {why}; {own.failure}")
-        if own.differs is None and not self._policy.demand_all:
+        nothing = subject.commitment.trace_root == ZERO_BYTES32
+        if own.differs is None and not nothing and not self._policy.demand_all:
             text = f"this machine's run agrees; the trace is not served: {why}"
             return ended(case, CaseState.CLEAN, text)
-        reason = f"{own.differs or 'every trace is demanded'}; the trace is not served: {why}"
+        unseen = "the answer commits to nothing" if nothing else "every trace is demanded"
+        reason = f"{own.differs or unseen}; the trace is not served: {why}"
         if subject.model.terms.reveal_window == 0:
             return ended(case, CaseState.SKIPPED, f"{reason}; the model has no reveals")
         if not self._policy.demand:

@@ -7,17 +7,23 @@ nothing.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from oracle.chain.codec import decode_logs
 from oracle.chain.court_contract import Disputed
+from oracle.chain.logs import LARGEST_SPAN, LogScanner
+from oracle.chain.wire import to_hex
 from oracle.client.story import Story
 from oracle.client.view import OracleView
 from oracle.core.case import Case
+from oracle.core.event import RequestSeen
 from oracle.core.model import Model
 from oracle.core.receipt import Answer, AnswerCommitment
 from oracle.core.request import Request
+from oracle.core.types import Address
 from oracle.errors import NoAnswer, NotFound, OracleError
 from oracle.program.compile import load_program
 from oracle.program.encoding import EncodedProgram, encode
@@ -25,6 +31,7 @@ from oracle.program.instruction import Program
 from oracle.verify.sources import FileSource
 
 _KEPT_PROGRAMS = 4
+_ENDPOINT_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +71,48 @@ class Subjects:
         self._view = view
         self._places = places
         self._programs: OrderedDict[bytes, OpenedProgram] = OrderedDict()
+        self._models: dict[bytes, Model] = {}
+        self._endpoints: dict[Address, tuple[float, str | None]] = {}
 
     async def story(self, case: Case) -> Story:
-        return await self._view.story(case.request_id)
+        """What happened to the request of an answer. It is looked for backwards from the answer, as
+        it is nearly always near; the whole chain would be read for each case otherwise."""
+        head = await self._view.rpc.latest()
+        scanner = LogScanner(self._view.rpc, self._view.oracle.address)
+        start, span = self._view.deployment.deployed_block, LARGEST_SPAN
+        topics = [None, to_hex(case.request_id)]
+        first = max(start, case.block_number - span + 1)
+        logs = await scanner.scan(first, head.number, topics)
+        while True:
+            events = sorted(decode_logs(logs), key=lambda event: event.position)
+            if first == start or any(isinstance(event, RequestSeen) for event in events):
+                break
+            span *= 2
+            before = max(start, first - span)
+            logs += await scanner.scan(before, first - 1, topics)
+            first = before
+        if not events:
+            raise NotFound(f"the oracle has no request 0x{case.request_id.hex()}")
+        return Story(tuple(events))
+
+    async def endpoint(self, operator: Address) -> str | None:
+        """Where an operator is found; asked for again after a while."""
+        known = self._endpoints.get(operator)
+        if known is not None and time.monotonic() < known[0]:
+            return known[1]
+        found = await self._view.endpoint(operator)
+        self._endpoints[operator] = (time.monotonic() + _ENDPOINT_SECONDS, found)
+        return found
+
+    async def _model(self, model_id: bytes) -> Model:
+        """Its terms never change."""
+        if model_id not in self._models:
+            self._models[model_id] = await self._view.registry.model(model_id)
+        return self._models[model_id]
 
     async def subject(self, case: Case) -> Subject:
         """Raises NoAnswer where a reorg has taken the answer away."""
-        story = await self._view.story(case.request_id)
+        story = await self.story(case)
         answered, created = story.answered, story.created
         if answered is None:
             raise NoAnswer("the request has no answer any more")
@@ -87,7 +129,7 @@ class Subjects:
             message=created.input,
             result=answered.result,
             commitment=AnswerCommitment.of(answer),
-            model=await self._view.registry.model(created.request.model_id),
+            model=await self._model(created.request.model_id),
         )
 
     async def program(self, model: Model, endpoint: str | None) -> OpenedProgram:

@@ -79,6 +79,11 @@ class Watcher:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
+    def _postponed(self, case: Case) -> Case:
+        tried = case.attempts + 1
+        wait = min(_SLOWEST_RETRY_SECONDS, self._poll_seconds * 2.0 ** min(tried, 10))
+        return replace(case, attempts=tried, not_before=self._clock.now() + wait)
+
     async def idle(self) -> bool:
         """Whether every answer up to the head is decided."""
         return not await self._cases.unfinished()
@@ -100,15 +105,18 @@ class Watcher:
             try:
                 after = replace(await self._steps[case.state](case), attempts=0)
             except OracleError as error:
-                tried = case.attempts + 1
-                wait = min(_SLOWEST_RETRY_SECONDS, self._poll_seconds * 2.0 ** min(tried, 10))
-                after = replace(case, attempts=tried, not_before=self._clock.now() + wait)
+                after = self._postponed(case)
                 _log.warning(
                     "tried again later",
                     request=_short(case),
                     state=case.state.value,
                     error=error.message,
                 )
+            except Exception:
+                # Strangers' bytes are read here: whoever finds one that we stumble over must not
+                # end the watch over everybody else.
+                after = self._postponed(case)
+                _log.critical("a fault of this program", request=_short(case), exc_info=True)
             if after.state is not case.state:
                 _log.info(
                     "case", request=_short(case), state=after.state.value, reason=after.reason

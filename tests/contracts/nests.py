@@ -148,7 +148,7 @@ def random_program(source: Random, opcode: Opcode) -> Program:
     indices = np.array([source.randrange(-12, 12) for _ in range(60)], np.int64)
     return Program(
         tier=source.choice((Tier.ROUNDED, Tier.NATIVE)),
-        leaf_bytes=source.choice((8, 16, 64, 256)),
+        leaf_bytes=source.choice((32, 64, 256)),
         source_sha256=bytes(32),
         tensors=tensors,
         constants=constants,

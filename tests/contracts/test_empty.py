@@ -15,6 +15,7 @@ import pytest
 from oracle.chain.proof_coder import encode_proof
 from oracle.court.check_evaluate import evaluate
 from oracle.court.message import MAX_RESULT_BYTES, holds_nan
+from oracle.court.number import FORMATS
 from oracle.court.proof import FraudKind
 from oracle.court.proving import Prover
 from oracle.court.verdict import Outcome
@@ -127,6 +128,22 @@ def test_flipped_bytes_of_an_honest_empty_result(room: Courtroom) -> None:
 
 def not_a_number(run: Run, row: int, number: int, place: int) -> Prover:
     return with_value(run, row, number, place, np.nan)
+
+
+@pytest.mark.parametrize("tensor", [0, 2])
+def test_each_bit_of_a_float_counts(room: Courtroom, tensor: int) -> None:
+    """Infinity with a bit of its fraction set is NaN; with one of its exponent cleared a number."""
+    run, source = joined(), Random(3)
+    number = run.program.outputs[tensor]
+    info = run.program.tensors[number]
+    form = FORMATS[info.element]
+    for bit in range(form.width - 1):
+        bits = form.infinity ^ (1 << bit) ^ source.choice((0, form.sign_bit))
+        value = np.array([bits], f"<u{info.element.item_size}").view(info.element.dtype)
+        prover = with_value(run, 1, number, source.randrange(info.size), value)
+        assert holds_nan(run.program, prover.trace) == (bit < form.fraction)
+        answers = room.judge(claim_of(prover, run.request, EMPTY), [prover.empty()])
+        assert answers == [WITHIN if bit < form.fraction else VIOLATED], bit
 
 
 def test_nan_is_found_wherever_it_lies(room: Courtroom) -> None:

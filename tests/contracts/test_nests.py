@@ -1,7 +1,7 @@
 """Loop nests before the contract: random ones, and a small program of every operation.
 
-Operands lie in leaves of a few elements, so that most nests read from several pieces. Claims are
-what Python computes, or next to it.
+Operands lie in leaves of a few elements, and are often shown leaf by leaf, so that runs of taps go
+from piece to piece. Claims are what Python computes, or next to it.
 """
 
 from __future__ import annotations
@@ -16,18 +16,19 @@ from typing import Final
 import numpy as np
 import pytest
 
+from oracle.core.merkle import leaf_count
 from oracle.core.schema import ElementType
 from oracle.core.types import Tier
 from oracle.court.case import Bits
 from oracle.court.check_evaluate import evaluate
 from oracle.court.judge import judge_element
 from oracle.court.number import FORMATS, INTEGERS, integer_range, width
-from oracle.court.opening import open_constant, open_trace
+from oracle.court.opening import Opening, open_constant, open_trace
 from oracle.court.proof import ElementProof, OperandOpening
 from oracle.court.proving import Prover, bits
 from oracle.court.verdict import Outcome, Verdict
 from oracle.errors import TraceError
-from oracle.program.instruction import Program, Space, Trace
+from oracle.program.instruction import Access, Program, Space, Trace
 from oracle.program.opcode import Opcode
 from tests.contracts.courtroom import Courtroom, Element, committed
 from tests.contracts.elements import element
@@ -96,40 +97,56 @@ def test_programs_of_every_operation(room: Courtroom, name: str) -> None:
 def compared(
     room: Courtroom, source: Random, prover: Prover, elements: Sequence[Element]
 ) -> Counter[Outcome]:
-    """Some proofs show whole operands; so do those of elements that ask for what no tensor has."""
+    """Some proofs show whole operands, some each leaf by itself; those of elements that ask for
+    what no tensor has cannot show what is read."""
     proofs = []
     for row, number, place in elements:
         try:
             proof = prover.element(row, number, place)
         except TraceError:
-            proof = showing_all(prover, row, number, place)
+            proof = showing(prover, row, number, place, in_pieces=source.random() < 0.5)
         else:
-            if source.random() < 0.2:
-                proof = showing_all(prover, row, number, place)
+            if source.random() < 0.6:
+                proof = showing(prover, row, number, place, in_pieces=source.random() < 0.7)
         proofs.append(proof)
     return room.compare_proofs(prover, elements, proofs)
 
 
-def showing_all(prover: Prover, row: int, number: int, place: int) -> ElementProof:
-    """The proof with every leaf of every operand."""
-    program, encoded = prover.program, prover.encoded
+def showing(prover: Prover, row: int, number: int, place: int, *, in_pieces: bool) -> ElementProof:
+    """The proof with every leaf of every operand: in one piece, or each leaf as one."""
+    program = prover.program
     step = program.instructions[number]
-    # The position of a program without operands is right whatever they are.
+    # A program without operands has the same element at that place.
     bare = replace(step, operands=(), opcode=Opcode.COPY)
     steps = (*program.instructions[:number], bare, *program.instructions[number + 1 :])
     output = replace(prover, program=replace(program, instructions=steps))
     operands = tuple(
-        OperandOpening(
-            operand,
-            open_constant(program, encoded, access.tensor)
-            if access.space is Space.CONSTANT
-            else open_trace(
-                program, prover.trace, prover.commitment, row=row, tensor=access.tensor
-            ),
-        )
+        OperandOpening(operand, opened(prover, row, access, first, count))
         for operand, access in enumerate(step.operands)
+        for first, count in pieces(program, access, in_pieces)
     )
     return replace(output.element(row, number, place), operands=operands)
+
+
+def pieces(program: Program, access: Access, in_pieces: bool) -> list[tuple[int, int]]:
+    """All leaves of an operand, as (first, count)."""
+    leaves = leaf_count(program.info(access).byte_count, program.leaf_bytes)
+    return [(leaf, 1) for leaf in range(leaves)] if in_pieces else [(0, leaves)]
+
+
+def opened(prover: Prover, row: int, access: Access, first: int, count: int) -> Opening:
+    program, tensor = prover.program, access.tensor
+    if access.space is Space.CONSTANT:
+        return open_constant(program, prover.encoded, tensor, first=first, count=count)
+    return open_trace(
+        program,
+        prover.trace,
+        prover.commitment,
+        row=row,
+        tensor=tensor,
+        first=first,
+        count=count,
+    )
 
 
 def claimed(source: Random, program: Program, trace: Trace, places: Sequence[int]) -> Trace:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from oracle.court.message import row_bytes, rows_of
+from oracle.court.number import FORMATS
 from oracle.court.proof import FraudKind
 from oracle.court.verdict import Outcome
 from oracle.program.instruction import Trace
@@ -74,6 +75,23 @@ def special(kind: np.dtype[Any]) -> list[Array]:
         return [np.array([-1], kind)]
     largest = np.finfo(kind).max
     return [np.array([value], kind) for value in (np.nan, np.inf, -np.inf, largest, -0.0)]
+
+
+@pytest.mark.parametrize("tensor", [0, 3])
+def test_each_bit_of_an_exponent_counts(room: Courtroom, tensor: int) -> None:
+    """Infinity with a bit of its fraction set is forbidden, one without an exponent bit is not."""
+    run, source = joined(), Random(4)
+    info = run.program.tensors[run.program.inputs[tensor]]
+    form, size = FORMATS[info.element], info.element.item_size
+    offset = 3 * sum(run.program.tensors[n].byte_count for n in run.program.inputs[:tensor])
+    for bit in range(form.width - 1):
+        bits = form.infinity ^ (1 << bit) ^ source.choice((0, form.sign_bit))
+        place = offset + size * source.randrange(3 * info.size)
+        request = run.request[:place] + bits.to_bytes(size, "little") + run.request[place + size :]
+        assert rows_of(run.program, request) == (0 if bit < form.fraction else 3)
+        proof = run.prover.length(FraudKind.ROWS, request)
+        answers = room.judge(claim_of(run.prover, request, EMPTY), [proof])
+        assert answers == [VIOLATED if bit < form.fraction else WITHIN], bit
 
 
 def test_what_is_forbidden_is_found_wherever_it_lies(room: Courtroom) -> None:

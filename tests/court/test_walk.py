@@ -131,4 +131,9 @@ def test_the_right_answer_leads_nowhere() -> None:
     run = sample("digits-logistic")
     step, asked = walk(run, result(run), run.trace)
     assert isinstance(step, DeadEnd)
-    assert not asked
+    assert {one.tensor for one in asked} == set(run.program.outputs), "seen, and found to be right"
+    theirs = cheap(run)
+    other, _ = walk(run, result(run), theirs)
+    assert isinstance(other, Accusation)
+    assert isinstance(other.proof, InterfaceProof)
+    assert other.proof.kind is FraudKind.OUTPUT

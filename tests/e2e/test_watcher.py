@@ -16,7 +16,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from oracle.bootstrap.devnet import standing_offer
-from oracle.bootstrap.node import open_node
+from oracle.bootstrap.node import Instrument, open_node
 from oracle.bootstrap.watcher import OpenWatcher, open_watcher, run_watcher
 from oracle.chain.court_contract import CourtBinding, Disputed, decode_logs
 from oracle.chain.court_reader import CourtReader
@@ -37,12 +37,13 @@ from oracle.program.encoding import encode
 from oracle.settings import Settings
 from oracle.watcher.policy import WatcherPolicy
 from scripts.dishonest_operator import dishonest
+from tests.support.dishonest import Moving, traceless
 from tests.support.world import DIGITS, OPG, World, digit, until
 
 WATCHER = signer_of(Person.WATCHER)
 WINDOW_SECONDS = 40
 REVEAL_SECONDS = 8
-SHARE_BPS = 3_000
+SECOND_WATCHER = 10
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -84,10 +85,12 @@ async def revealing(world: World) -> bytes:
 
 
 @asynccontextmanager
-async def cheat(world: World, **changes: Any) -> AsyncIterator[None]:
-    """A node that runs cheaper models, and serves what it commits to."""
+async def cheat(
+    world: World, instrument: Instrument = dishonest, **changes: Any
+) -> AsyncIterator[None]:
+    """A node that runs cheaper models by default, and serves what it commits to."""
     settings = world.settings.model_copy(update=changes)
-    async with open_node(settings, world.operator, instrument=dishonest) as node:
+    async with open_node(settings, world.operator, instrument=instrument) as node:
         running = asyncio.create_task(node.run())
         try:
             yield
@@ -185,6 +188,27 @@ async def test_a_cheating_operator_is_convicted_and_an_honest_one_is_not(court: 
     assert await court.state(honest.id) is RequestState.ANSWERED
 
 
+async def test_two_watchers_do_not_break_each_other(court: World) -> None:
+    port = free_port()
+    await announce_endpoint(court, f"http://127.0.0.1:{port}")
+    second = signer_of(SECOND_WATCHER)
+    async with cheat(court, serve_port=port):
+        made = await asked(court)
+        async with watching(court) as first:
+            settings = watcher_settings(court, "second")
+            async with open_watcher(settings, second, policy(court)) as other:
+                running = asyncio.create_task(other.watcher.run())
+                ends = [await decided(one, made.id) for one in (first, other)]
+                other.watcher.stop()
+                await running
+        await slashed(court, made)
+    assert {one.state for one in ends} == {CaseState.CONVICTED}
+    assert sum(one.reason.startswith("by this watcher") for one in ends) == 1
+    staking = court.contracts.staking
+    paid = [await staking.claimable(one.address) for one in (WATCHER, second)]
+    assert sum(paid) == made.request.bond * 3 // 10
+
+
 async def test_a_watcher_that_is_killed_after_its_announcement_goes_on(court: World) -> None:
     port = free_port()
     await announce_endpoint(court, f"http://127.0.0.1:{port}")
@@ -229,6 +253,29 @@ async def test_silence_is_slashed(court: World) -> None:
     assert await court.state(made.id) is RequestState.SLASHED
     assert float(report["claimable_opg"]) > 6, "the share and the deposit"
     async with court.node():
+        await slashed(court, made)
+
+
+async def test_one_moved_element_is_found_though_the_result_is_right(court: World) -> None:
+    port = free_port()
+    await announce_endpoint(court, f"http://127.0.0.1:{port}")
+    moving = Moving(ModelLibrary(court.settings.model_store))
+    async with cheat(court, moving, serve_port=port):
+        made = await asked(court)
+        async with watching(court, announce=False) as opened:
+            case = await decided(opened, made.id)
+        await slashed(court, made)
+    assert case.state is CaseState.CONVICTED
+    assert "instruction 0" in case.reason
+    assert "element 0" in case.reason
+
+
+async def test_a_commitment_to_nothing_is_slashed_though_the_result_is_right(court: World) -> None:
+    model = await revealing(court)
+    async with cheat(court, traceless):
+        made = await asked(court, model)
+        async with watching(court) as opened:
+            assert (await decided(opened, made.id)).state is CaseState.CONVICTED
         await slashed(court, made)
 
 

@@ -17,12 +17,16 @@ import pytest
 
 from oracle.core.schema import ModelSchema, TensorSpec
 from oracle.core.tensor import decode_inputs, encode_inputs, encode_outputs
+from oracle.core.types import Tier
+from oracle.court.check import check_trace
+from oracle.court.message import holds_nan
 from oracle.errors import InferenceError, ModelFileError, TensorError, UnusableOutput
 from oracle.inference.engine import EngineSettings, LocalEngine
 from oracle.inference.loaded_model import LoadedModel
 from oracle.inference.model_file import inspect
 from oracle.inference.model_library import ModelLibrary
 from oracle.ports import Inference, InferenceEngine
+from oracle.program.compile import compile_model
 from oracle.program.source.model_schema import read_schema
 from tests.inference import graphs
 
@@ -141,6 +145,22 @@ async def test_nan_is_refused_for_its_own_request_only(
         await engine(batching=batching).run(sha256, schema, inputs)
     passed = await engine(batching=batching, allow_nan=True).run(sha256, schema, inputs)
     assert np.isnan(passed[1].outputs["y"][1]).all()
+
+
+async def test_of_a_program_nan_is_a_trace_that_shows_it(
+    store: ModelLibrary, engine: Build
+) -> None:
+    compiled = compile_model(graphs.inverse_root().SerializeToString(), tier=Tier.ROUNDED)
+    root = store.add_program(compiled.file)
+    inputs = [rows(4.0), rows(1.0, -1.0)]
+    good, bad = await engine().run_each(root, compiled.schema, inputs, Tier.ROUNDED)
+    assert isinstance(good, Inference)
+    assert isinstance(bad, Inference)
+    assert good.no_output is None
+    assert bad.no_output == "output 'y' is NaN at [1, 0]"
+    assert bad.trace is not None
+    assert holds_nan(compiled.program, bad.trace.trace)
+    assert check_trace(compiled.program, bad.trace.trace).honest
 
 
 async def test_a_request_that_fails_spares_its_neighbours(

@@ -9,6 +9,8 @@ import pytest
 
 from oracle.core.job import Job, JobState
 from oracle.core.receipt import Answer, recover
+from oracle.core.types import Tier
+from oracle.court.commitment import no_rows_root
 from oracle.errors import InferenceError, ModelFileError, OracleError, UnusableOutput
 from oracle.ports import CommittedTrace, Inference, Tensors
 from oracle.program.instruction import Trace
@@ -196,6 +198,46 @@ async def test_the_same_result_is_signed_again_after_a_crash_before_it_was_saved
     bench.jobs.table[job.request_id] = job
     await bench.infer.cycle()
     assert bench.jobs.now(job).signature == first.signature
+
+
+async def test_of_a_program_the_empty_result_commits_to_what_was_run() -> None:
+    bench = Bench()
+    proven = model(2)
+    proven = replace(proven, terms=replace(proven.terms, tier=Tier.ROUNDED))
+    bench.registry.models[proven.id] = proven
+    terms = request(model_id=proven.id)
+    malformed = bench.bound(request_input=b"\0" * 3, terms=terms)
+    await bench.infer.cycle()
+    hollow = bench.bound(terms=replace(terms, nonce=terms.nonce + 1))
+    bench.engine.behave = lambda _: replace(traced(b"\x05" * 32), no_output="output 'y' is NaN")
+    await bench.infer.cycle()
+    rejected = bench.bound(terms=replace(terms, nonce=terms.nonce + 2))
+    bench.engine.behave = lambda _: UnusableOutput("the model rejects this input")
+    await bench.infer.cycle()
+    for job, root in (
+        (malformed, no_rows_root(proven.terms.program_root)),
+        (hollow, b"\x05" * 32),
+    ):
+        done = bench.jobs.now(job)
+        assert (done.state, done.result) == (JobState.COMPUTED, b"")
+        assert done.answer is not None
+        assert done.answer.trace_root == root
+    assert b"\x05" * 32 in bench.traces.kept
+    # Nothing shows that there is no output, so saying so would be convicted.
+    assert bench.jobs.now(rejected).state is JobState.ACCEPTED
+
+
+async def test_a_result_that_is_too_large_is_empty_with_its_trace(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("oracle.service.infer.MAX_RESULT_BYTES", 3)
+    bench = Bench()
+    job = bench.bound()
+    bench.engine.behave = lambda _: traced(b"\x05" * 32)
+    await bench.infer.cycle()
+    done = bench.jobs.now(job)
+    assert done.answer is not None
+    assert (done.result, done.answer.trace_root) == (b"", b"\x05" * 32)
 
 
 def traced(root: bytes) -> Inference:

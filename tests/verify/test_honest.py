@@ -9,13 +9,14 @@ import numpy as np
 
 from oracle.core.saved_receipt import SavedReceipt
 from oracle.core.types import Tier
+from oracle.court.commitment import no_rows_root
 from oracle.verify import evidence as evidences
 from oracle.verify.facts import NotReached
 from oracle.verify.places import NamedFile
 from oracle.verify.report import Kind, Name, Verdict
 from oracle.verify.verify import verify
 from tests.support.scene import Scene
-from tests.verify.support import Served, compiled, kinds, play, said, source
+from tests.verify.support import Served, compiled, kinds, play, root, said, source
 
 OFFLINE = NotReached("no chain was asked")
 
@@ -92,9 +93,10 @@ async def test_nothing_to_run_with_leaves_steps_open(scene: Scene) -> None:
 
 async def test_an_input_without_output_is_an_answer(scene: Scene) -> None:
     nan = np.full((1, 64), np.nan, np.float32).tobytes()
-    one = await play(scene, data=nan, result=b"")
+    one = await play(scene, data=nan, result=b"", trace_root=no_rows_root(root()))
     report = await one.verify(traces=())
     assert report.verdict is Verdict.VERIFIED, report.text()
+    assert "a trace of no rows" in said(report, Name.TRACE)
     assert "agrees that there is no output" in said(report, Name.RUN)
 
 

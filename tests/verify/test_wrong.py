@@ -12,6 +12,7 @@ import pytest
 
 from oracle.core.types import Tier
 from oracle.court.check import CheckReport
+from oracle.court.commitment import no_rows_root
 from oracle.errors import TensorError
 from oracle.program.instruction import Program, Trace
 from oracle.verify.places import NamedFile
@@ -30,6 +31,7 @@ from tests.verify.support import (
     model_terms,
     play,
     result_of,
+    root,
     said,
     source,
 )
@@ -112,7 +114,18 @@ async def test_no_output_is_wrong_where_this_machine_has_one(scene: Scene) -> No
     assert "the answer says that there is no output, this machine gets one" in said(
         report, Name.RUN
     )
+    assert "ends with numbers, and the result is empty" in said(report, Name.TRACE, Kind.WRONG)
     assert report.verdict is Verdict.WRONG_ANSWER
+
+
+async def test_rows_that_are_not_the_inputs_are_wrong(scene: Scene) -> None:
+    rowless = await (await play(scene, result=b"", trace_root=no_rows_root(root()))).verify()
+    assert "the input is well formed" in said(rowless, Name.TRACE, Kind.WRONG)
+    assert rowless.verdict is Verdict.WRONG_ANSWER
+    nan = np.full((1, 64), np.nan, np.float32).tobytes()
+    run = await (await play(scene, data=nan, result=b"")).verify(traces=())
+    assert "a run of an input that is malformed" in said(run, Name.TRACE, Kind.WRONG)
+    assert run.verdict is Verdict.WRONG_ANSWER
 
 
 async def test_a_result_of_another_length_is_wrong(scene: Scene) -> None:

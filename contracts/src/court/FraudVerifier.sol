@@ -219,7 +219,6 @@ contract FraudVerifier is IFraudVerifier {
             }
             if (!Nest.isInside(step.operands[number], position)) return Verdict.Undefined;
             // Of a copy, the operands after the one that counts need not be shown.
-            // forge-lint: disable-next-item(unsafe-typecast)
             case_.operands[number] = _packed(site.evidence[number], uint256(position));
             if (step.opcode == Opcode.COPY) break;
         }

@@ -102,7 +102,6 @@ library Gather {
         box.low = new int256[](rank);
         box.high = new int256[](rank);
         for (uint256 axis; axis < rank; ++axis) {
-            // forge-lint: disable-next-item(unsafe-typecast)
             box.high[axis] = int256(record.word(step.reduction + axis));
         }
         uint256 words = step.domainRank + rank + 2;
@@ -164,7 +163,6 @@ library Gather {
         }
         uint256 count = 1;
         for (uint256 axis; axis < box.low.length; ++axis) {
-            // forge-lint: disable-next-item(unsafe-typecast)
             count *= uint256(box.high[axis] - box.low[axis]);
         }
         for (uint256 number; number < readers.length; ++number) {
@@ -235,13 +233,11 @@ library Gather {
             uint256 axis = order[place];
             int256 stride = record.signed(reader.map + 1 + step.domainRank + axis);
             walk.base += stride * box.low[axis];
-            // forge-lint: disable-next-item(unsafe-typecast)
             uint256 length = uint256(box.high[axis] - box.low[axis]);
             if (length == 1) continue;
             uint256 last = walk.rank - 1;
             if (walk.lengths[last] == 1) {
                 (walk.lengths[last], walk.strides[last]) = (length, stride);
-                // forge-lint: disable-next-item(unsafe-typecast)
             } else if (stride == walk.strides[last] * int256(walk.lengths[last])) {
                 walk.lengths[last] *= length;
             } else {
@@ -265,18 +261,15 @@ library Gather {
     function _isWithin(Walk memory walk, Reader memory reader) private pure returns (bool) {
         (int256 lowest, int256 highest) = (walk.base, walk.base);
         for (uint256 axis; axis < walk.rank; ++axis) {
-            // forge-lint: disable-next-item(unsafe-typecast)
             int256 reach = walk.strides[axis] * int256(walk.lengths[axis] - 1);
             if (reach < 0) lowest += reach;
             else highest += reach;
         }
-        // forge-lint: disable-next-item(unsafe-typecast)
         return lowest >= 0 && highest < int256(reader.evidence.tensor.count);
     }
 
     /// @dev Copies all elements of a walk, whose positions are inside the tensor.
     function _copyWalk(Walk memory walk, Reader memory reader, bytes memory buffer) private pure {
-        // forge-lint: disable-next-item(unsafe-typecast)
         uint256 position = uint256(walk.base);
         uint256 target;
         assembly ("memory-safe") {
@@ -292,7 +285,6 @@ library Gather {
                 uint256 axis = 1;
                 for (; axis < walk.rank; ++axis) {
                     uint256 next = walk.index[axis] + 1;
-                    // forge-lint: disable-next-item(unsafe-typecast)
                     uint256 step = uint256(walk.strides[axis]);
                     if (next < walk.lengths[axis]) {
                         walk.index[axis] = next;
@@ -339,7 +331,6 @@ library Gather {
             left -= taken;
             // The last step may lead anywhere: nothing is read there.
             unchecked {
-                // forge-lint: disable-next-item(unsafe-typecast)
                 position += taken * uint256(stride);
             }
         }
@@ -348,9 +339,7 @@ library Gather {
     /// @dev How many elements a stride meets in a piece, from an element in it on.
     function _reach(uint256 offset, uint256 length, int256 stride, uint256 bytes_) private pure returns (uint256) {
         if (stride == 0) return type(uint256).max;
-        // forge-lint: disable-next-item(unsafe-typecast)
         if (stride > 0) return (length - offset - 1) / (uint256(stride) * bytes_) + 1;
-        // forge-lint: disable-next-item(unsafe-typecast)
         return offset / (uint256(-stride) * bytes_) + 1;
     }
 
@@ -417,14 +406,12 @@ library Gather {
         uint256 count
     ) private pure returns (bool) {
         int256 position = _reduced(step, record, reader.map, reader.base, index);
-        // forge-lint: disable-next-item(unsafe-typecast)
         if (position < 0 || position >= int256(reader.evidence.tensor.count)) return false;
         uint256 target;
         uint256 bytes_ = reader.bytes_;
         assembly ("memory-safe") {
             target := add(add(buffer, 0x20), mul(count, bytes_))
         }
-        // forge-lint: disable-next-item(unsafe-typecast)
         _copyRun(reader.evidence, uint256(position), 1, 1, bytes_, target);
         return true;
     }
@@ -438,7 +425,6 @@ library Gather {
         uint256 first = map + 1 + step.domainRank;
         unchecked {
             for (uint256 axis; axis < index.length; ++axis) {
-                // forge-lint: disable-next-item(unsafe-typecast)
                 sum += record.signed(first + axis) * int256(index[axis]);
             }
         }

@@ -46,18 +46,15 @@ library Lookup {
         if (!defined) return (false, 0);
         int256 node = ElementType.integerValue(ElementType.INT32, bits);
 
-        // forge-lint: disable-next-item(unsafe-typecast)
         int256 nodes = (int256(site.step.operands[1].tensor.count) - bases[1]) / int256(NODE_WORDS);
         for (int256 steps; steps < nodes; ++steps) {
             if (node < 0 || node >= nodes) return (false, 0);
-            // forge-lint: disable-next-item(unsafe-typecast)
             int256 place = bases[1] + int256(NODE_WORDS) * node;
             uint256 mode;
             (defined, mode) = _elementAt(site, 1, place);
             if (!defined) return (false, 0);
             int256 number = _word(site, place + 1);
             if (mode == 0) {
-                // forge-lint: disable-next-item(unsafe-typecast)
                 int256 last = int256(site.index[site.index.length - 1]);
                 return _elementAt(site, 2, bases[2] + number * site.step.attributes[1] + last);
             }
@@ -113,7 +110,6 @@ library Lookup {
         returns (bool defined, uint256 bits)
     {
         if (!Nest.isInside(site.step.operands[number], position)) return (false, 0);
-        // forge-lint: disable-next-item(unsafe-typecast)
         return (true, site.evidence[number].element(uint256(position)));
     }
 
@@ -123,7 +119,6 @@ library Lookup {
 
     /// @dev Orders float32 numbers; +0 and -0 are both 0.
     function _key(uint256 bits) private pure returns (int256) {
-        // forge-lint: disable-next-item(unsafe-typecast)
         int256 magnitude = int256(bits & 0x7fffffff);
         return bits >> 31 != 0 ? -magnitude : magnitude;
     }

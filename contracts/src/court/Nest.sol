@@ -63,7 +63,6 @@ library Nest {
         // Words and indices have 32 bits, and a record has less than 2^32 of them.
         unchecked {
             for (uint256 axis; axis < index.length; ++axis) {
-                // forge-lint: disable-next-item(unsafe-typecast)
                 sum += record.signed(map + 1 + axis) * int256(index[axis]);
             }
         }

@@ -87,7 +87,6 @@ contract QuantisedRules is IRules {
         if (count == 9) total += ElementType.integerValue(ElementType.INT32, Operands.single(case_, 8));
         // The accumulator is an int32, the scales' product has 48 bits.
         unchecked {
-            // forge-lint: disable-next-line(unsafe-typecast)
             int256 numerator = int256(int32(total)) * scale;
             int256 zero = ElementType.integerValue(kind, Operands.single(case_, 7));
             return _rounded(case_, zero, numerator, exponent, denominator, REQUANTIZE_ROUNDINGS);

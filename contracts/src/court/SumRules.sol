@@ -50,13 +50,10 @@ contract SumRules is IRules {
             (rounding.native, rounding.wide) = (count == 0 ? 0 : count - 1, count + 1);
         } else if (opcode == Opcode.MEAN) {
             int256 divisor = case_.attributes[0];
-            // forge-lint: disable-next-item(unsafe-typecast)
             if (divisor == 0) divisor = int256(count);
-            // forge-lint: disable-next-item(unsafe-typecast)
             if (divisor <= 0 || divisor > int256(LARGEST_DIVISOR)) return Verdict.Undefined;
             terms = Terms.numbers(taps);
             (rounding.native, rounding.underflows, rounding.wide) = (count + 1, count + 1, count + 2);
-            // forge-lint: disable-next-item(unsafe-typecast)
             rounding.divisor = uint256(divisor);
         } else {
             return Verdict.Undefined;
@@ -107,10 +104,8 @@ contract SumRules is IRules {
                 bound += rounding.divisor;
             }
             if (!native) bound += rounding.divisor * (exponent > unit ? 1 << (exponent - 1 - unit) : 1);
-            // forge-lint: disable-next-item(unsafe-typecast)
             int256 scaled = int256(rounding.divisor * size);
             int256 distance = (claimed >> 31 != 0 ? -scaled : scaled) - sums.total;
-            // forge-lint: disable-next-item(unsafe-typecast)
             return uint256(distance < 0 ? -distance : distance) <= bound ? Verdict.Within : Verdict.Violated;
         }
     }
@@ -124,9 +119,7 @@ contract SumRules is IRules {
         unchecked {
             // The threshold is at least 2^217 where the shift would not fit.
             if (claimed & 0x7fffff != 0 || OVERFLOW_EXPONENT >= sums.unit + 194) return Verdict.Violated;
-            // forge-lint: disable-next-item(unsafe-typecast)
             int256 threshold = int256(divisor * (((1 << 25) - 1) << (OVERFLOW_EXPONENT - 1 - sums.unit)));
-            // forge-lint: disable-next-item(unsafe-typecast)
             int256 reached = (claimed >> 31 != 0 ? -sums.total : sums.total) + int256(bound);
             return reached >= threshold ? Verdict.Within : Verdict.Violated;
         }

@@ -99,7 +99,6 @@ library Terms {
             result.unit = unit - GRID;
             (uint256 magnitude, uint256 negative, uint256 lost) =
                 lowest < unit ? _cutTotal(list, unit) : _total(list, unit);
-            // forge-lint: disable-next-item(unsafe-typecast)
             result.total = int256(magnitude) - 2 * int256(negative);
             result.magnitude = magnitude + lost;
             result.lost = lost;
