@@ -260,15 +260,13 @@ class CommittedTrace:
 class Inference:
     """One run: outputs by name, seconds in the model, and the session's facts as JSON.
 
-    `trace` is None for a model that is not a program. `no_output` says why the outputs of a program
-    are no answer although it ran: they hold NaN, and the trace shows it.
+    `trace` is None for a model that is not a program. The outputs of a program may hold NaN.
     """
 
     outputs: Tensors
     seconds: float
     session: str
     trace: CommittedTrace | None = None
-    no_output: str | None = None
 
 
 class InferenceEngine(Protocol):
@@ -291,8 +289,7 @@ class InferenceEngine(Protocol):
         """Runs each input, batching where that changes no bit; off the event loop.
 
         Each input has its own result or error: UnusableOutput where the model ran and its output is
-        of no use (a program's has a trace, and comes as an Inference with `no_output`),
-        InferenceError where it failed.
+        of no use (NaN is, unless it is a program's), InferenceError where it failed.
 
         Raises:
             ModelFileError: the model cannot be loaded.
@@ -605,7 +602,6 @@ class TraceOpener(Protocol):
             TraceError: the trace has no such row, tensor or leaves.
         """
         ...
-
 
     async def claim(self, root: bytes) -> tuple[int, bytes]:
         """What a trace root commits to: rows, and the root of the tree. Raises as `open_leaves`."""

@@ -27,7 +27,8 @@ import {Notice} from "./types/RequestState.sol";
 ///
 ///         The result is what the operator posted. Its hash is what was judged, its form is not: check the
 ///         length before reading it (`Tensors`), lest a malformed one make the hook revert for good. Scores are only
-///         as sure as the model's error bar (`_epsilon`): `Decision` says whether they decide anything.
+///         as sure as the model's error bar (`_epsilon`): `Decision` says whether they decide anything. A provable model's
+///         may be NaN or infinite, like the numbers that its run ends with: ask `Tensors.isFinite` before you compute.
 abstract contract InferenceConsumer is IInferenceConsumer {
     using SafeERC20 for IERC20;
 

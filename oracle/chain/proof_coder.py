@@ -30,8 +30,7 @@ def encode_proof(proof: Proof) -> bytes:
         words: _Words = (*head, proof.row, proof.position, _leaves(proof.output), operands)
         return _kind(FraudKind.ELEMENT) + _encoded("element", words)
     if isinstance(proof, EmptyProof):
-        words = (*head, [_leaves(opening) for opening in proof.outputs])
-        return _kind(FraudKind.EMPTY) + _encoded("empty", words)
+        return _kind(FraudKind.EMPTY) + _encoded("empty", head)
     leaves = _NO_LEAVES if proof.leaves is None else _leaves(proof.leaves)
     words = (*head, proof.message, proof.row, proof.tensor, proof.position, leaves)
     return _kind(proof.kind) + _encoded("message", words)

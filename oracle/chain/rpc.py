@@ -90,6 +90,7 @@ class Rpc:
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
         self._opening = asyncio.Lock()
         self._session: aiohttp.ClientSession | None = None
+        self._under_way: set[asyncio.Future[Any]] = set()
         # No silent retries: a raw transaction whose reply is lost is looked up, not sent again.
         self._provider = AsyncHTTPProvider(
             url,
@@ -136,6 +137,7 @@ class Rpc:
         if self._session is not None:
             await self._session.close()
             self._session = None
+        await asyncio.gather(*self._under_way, return_exceptions=True)
 
     async def verify_chain(self, expected: int | None = None) -> int:
         """Asks for the chain id again. Raises WrongChain where it is not `expected`."""
@@ -199,7 +201,7 @@ class Rpc:
         """The response, or what went wrong: an HTTP status, or words that hold no secret."""
         try:
             await self._ensure_session()
-            return await self._provider.make_request(RPCEndpoint(method), list(parameters)), None
+            return await self._uninterrupted(method, parameters), None
         except aiohttp.ClientResponseError as error:
             return None, error.status
         except (aiohttp.ServerDisconnectedError, ConnectionResetError, BrokenPipeError):
@@ -216,6 +218,19 @@ class Rpc:
             RecursionError,
         ) as error:
             return None, type(error).__name__
+
+    async def _uninterrupted(self, method: str, parameters: Sequence[object]) -> Any:
+        """Asks; a caller that is cancelled leaves the request to end by itself.
+
+        web3 takes a lock of the whole process in a thread for each request, and one that is
+        cancelled meanwhile would keep it for good: nothing in this process could ask any more.
+        """
+        asked = asyncio.ensure_future(
+            self._provider.make_request(RPCEndpoint(method), list(parameters))
+        )
+        self._under_way.add(asked)
+        asked.add_done_callback(self._under_way.discard)
+        return await asyncio.shield(asked)
 
     async def _ensure_session(self) -> None:
         """Gives web3 a session that keeps connections; its own opens one for every request."""

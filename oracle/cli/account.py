@@ -14,6 +14,7 @@ import typer
 
 from oracle.bootstrap import connection
 from oracle.bootstrap.connection import Role
+from oracle.chain.court_contract import CourtBinding
 from oracle.cli.command import verb
 from oracle.cli.context import Json, output, settings
 from oracle.client import OracleClient
@@ -107,20 +108,30 @@ async def claim(
     keystore: KeystoreOption = None,
     as_json: Json = False,
 ) -> None:
-    """Claim the key's shares of slashed stakes: what a silent operator owes its requester."""
+    """Claim the key's shares of slashed stakes, and what the court holds for it: deposits, and an
+    operator's part of those it met."""
     async with connection.client(*_chosen(key, keystore)) as client:
-        receiver = _receiver(client, to)
-        base_units = await client.staking.claimable(client.sender.address)
-        if not base_units:
+        receiver, owner = _receiver(client, to), client.sender.address
+        claimed, transactions = 0, []
+        for contract in (client.staking, _court(client)):
+            base_units = await contract.claimable(owner)
+            if base_units:
+                sent = await client.sender.send(contract.address, contract.claim_data(receiver))
+                claimed += base_units
+                transactions.append(sent.hash)
+        if not claimed:
             raise NotFound(
-                f"no slashed stake is owed to {client.sender.address}",
+                f"no slashed stake is owed to {owner}",
                 hint="`oracle reclaim` slashes an operator that did not answer in time",
             )
-        sent = await client.sender.send(client.staking.address, client.staking.claim_data(receiver))
         output(as_json).result(
-            {"claimed_opg": format_opg(base_units), "to": receiver, "transaction": sent.hash}
+            {"claimed_opg": format_opg(claimed), "to": receiver, "transactions": transactions}
             | await _facts(client)
         )
+
+
+def _court(client: OracleClient) -> CourtBinding:
+    return CourtBinding(client.rpc, client.deployment.court)
 
 
 def _some(amount: str) -> int:
@@ -136,10 +147,11 @@ def _receiver(client: OracleClient, to: str | None) -> Address:
 
 async def _facts(client: OracleClient) -> dict[str, Any]:
     owner = client.sender.address
+    claimable = await client.staking.claimable(owner) + await _court(client).claimable(owner)
     return {
         "address": owner,
         "account_opg": format_opg((await client.oracle.account(owner)).balance),
-        "claimable_opg": format_opg(await client.staking.claimable(owner)),
+        "claimable_opg": format_opg(claimable),
         "wallet_opg": format_opg(await client.token.balance_of(owner)),
         "wallet_coin_for_gas": format_wad(await client.gateway.balance(owner)),
     }

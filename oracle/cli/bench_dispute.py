@@ -12,7 +12,7 @@ from oracle.bench import dispute as dispute_bench
 from oracle.cli.command import verb
 from oracle.cli.context import Json, output
 from oracle.cli.measured import about, measured
-from oracle.devnet.samples import samples
+from oracle.devnet.samples import sample, samples
 
 _ROWS: Final = {
     "element": "row",
@@ -65,7 +65,8 @@ async def dispute(
 ) -> None:
     """What convicting one element costs, and how long a wrong answer of each model lives."""
     out = output(as_json)
-    names = [one.name for one in samples()] if models is None else models.split(",")
+    chosen = samples() if models is None else [sample(name) for name in models.split(",")]
+    names = [one.name for one in chosen]
     if rows_only:
         names, file = [], None
     facts = await measured(

@@ -6,6 +6,7 @@ With `--json` only the object goes to standard output; everything else goes to s
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -37,7 +38,7 @@ class Output:
     def result(self, data: Mapping[str, Any], text: str | None = None) -> None:
         """Prints the result: as JSON, or as `text` (name-value lines where there is none)."""
         if self.as_json:
-            _out.print(json.dumps(jsonable(data), indent=2), markup=False)
+            _out.print(json.dumps(jsonable(data), indent=2, allow_nan=False), markup=False)
         elif text is not None:
             _out.print(text, markup=False)
         else:
@@ -95,13 +96,18 @@ def _lines(data: Mapping[str, Any], indent: int = 0) -> Iterator[str]:
 
 
 def jsonable(value: Any) -> Any:
-    """Bytes as 0x-hex, containers recursively, the rest as it is."""
+    """Bytes as 0x-hex, containers recursively, the rest as it is.
+
+    JSON has no NaN and no infinity: they are the strings "NaN", "Infinity" and "-Infinity".
+    """
     if isinstance(value, bytes):
         return "0x" + value.hex()
     if isinstance(value, Mapping):
         return {str(key): jsonable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [jsonable(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     return value
 
 

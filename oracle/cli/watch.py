@@ -54,11 +54,8 @@ async def watch(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Follow all answers, judge their traces, and take what is wrong to the court.
-
-    Anybody can run it, and several may. It ends with a report on Ctrl-C or SIGTERM; a watcher that
-    was killed goes on where it was.
-    """
+    """Follow all answers, judge their traces, and take what is wrong to the court."""
+    # Ends with a report on Ctrl-C or SIGTERM; a watcher that was killed goes on where it was.
     configured = settings()
     start_logging(configured.model_copy(update={"log_format": "json"}) if as_json else configured)
     gwei = configured.max_fee_gwei if max_gas_price is None else max_gas_price

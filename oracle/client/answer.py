@@ -31,7 +31,7 @@ class InferenceAnswer:
         request_id: 32 bytes.
         operator: who answered.
         outputs: read-only arrays by the schema's names; empty where the model gives no output for
-            this input (`answerable` is False then).
+            this input (`answerable` is False then). They may hold NaN and infinity.
         result: the bytes as posted.
         tier: how the model's answers are judged.
         final: whether the answer can no longer be disputed.

@@ -12,10 +12,9 @@ from oracle.core import merkle
 from oracle.court.check import check_trace
 from oracle.court.commitment import Commitment, no_rows_root
 from oracle.court.message import (
-    MAX_RESULT_BYTES,
     MessagePlace,
     first_difference,
-    holds_nan,
+    may_be_empty,
     row_bytes,
     rows_of,
 )
@@ -82,11 +81,9 @@ def wrong_rows(
 
 
 def _empty(prover: Prover, rows: int) -> Accusation | None:
-    program = prover.program
-    too_large = rows * row_bytes(program, program.outputs) > MAX_RESULT_BYTES
-    if not rows or too_large or holds_nan(program, prover.trace):
+    if may_be_empty(prover.program, rows):
         return None
-    return Accusation(prover.empty(), "the result is empty, and the trace ends with numbers")
+    return Accusation(prover.empty(), "the result is empty, and the outputs fit a transaction")
 
 
 def _result(prover: Prover, rows: int, result: bytes) -> Accusation | None:

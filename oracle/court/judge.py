@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 from oracle.court.case import Bits, Case
-from oracle.court.lookup import Read, Unresolvable, operand, resolved
+from oracle.court.lookup import Read, Unresolvable, operands, resolved
 from oracle.court.rules_arithmetic import RULES as ARITHMETIC
 from oracle.court.rules_cast import RULES as CASTS
 from oracle.court.rules_elementary import RULES as ELEMENTARY
@@ -54,12 +54,9 @@ def judge_element(
     try:
         found = resolved(program, instruction, index, read)
         if found is None:
-            numbers = range(len(instruction.operands))
-            operands = tuple(
-                operand(program, instruction, number, index, read) for number in numbers
-            )
+            taps = operands(program, instruction, index, read)
         else:
-            types, operands = [types[found.source]], ((found.bits,),)
+            types, taps = [types[found.source]], ((found.bits,),)
     except Unresolvable as cause:
         return undefined(output_type, claimed, str(cause))
     return judge(
@@ -70,7 +67,7 @@ def judge_element(
             output_type=output_type,
             operand_types=tuple(types),
             claimed=claimed,
-            operands=operands,
+            operands=taps,
             rank=index[-1] if index else 0,
         )
     )

@@ -14,7 +14,7 @@ from oracle.core.schema import ElementType
 from oracle.court.binary32 import BINARY32
 from oracle.court.case import Bits, Taps
 from oracle.court.number import integer_value, order_key
-from oracle.court.taps import positions, resolve
+from oracle.court.taps import places_read, resolve
 from oracle.program.instruction import Access, Instruction, Program, Space
 from oracle.program.opcode import Opcode
 
@@ -37,14 +37,14 @@ class Found:
     bits: Bits
 
 
-def operand(
-    program: Program, instruction: Instruction, number: int, index: tuple[int, ...], read: Read
-) -> Taps:
-    """Operand `number` of the output element at domain indices `index`, as `Case` wants it."""
-    access = instruction.operands[number]
+def operands(
+    program: Program, instruction: Instruction, index: tuple[int, ...], read: Read
+) -> tuple[Taps, ...]:
+    """The operands of the output element at domain indices `index`, as `Case` wants them."""
+    found = places_read(instruction, index)
     return tuple(
-        None if place is None else _element(program, access, place, read)
-        for place in positions(instruction, number, index)
+        tuple(None if place is None else _element(program, access, place, read) for place in places)
+        for access, places in zip(instruction.operands, found, strict=True)
     )
 
 

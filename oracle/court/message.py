@@ -80,14 +80,9 @@ def first_difference(
     return None
 
 
-def holds_nan(program: Program, trace: Trace) -> bool:
-    """Whether an output of a trace holds NaN."""
-    return any(
-        bool(np.isnan(row[number]).any())
-        for row in trace.rows
-        for number in program.outputs
-        if program.tensors[number].element.is_float
-    )
+def may_be_empty(program: Program, rows: int) -> bool:
+    """Whether a trace of so many rows leaves nothing to post: none, or too much."""
+    return not rows or rows * row_bytes(program, program.outputs) > MAX_RESULT_BYTES
 
 
 def _infos(program: Program, numbers: Sequence[int]) -> list[TensorInfo]:

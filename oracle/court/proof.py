@@ -77,12 +77,11 @@ class InterfaceProof:
 
 @dataclass(frozen=True, slots=True)
 class EmptyProof:
-    """The result is empty, but the trace ends with numbers: every output of every row."""
+    """The result is empty, but the trace has rows, and their outputs fit a transaction."""
 
     header: ProgramHeader
     trace: TraceClaim
     record: RecordOpening
-    outputs: tuple[Opening, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from oracle.court.proof import (
     OperandOpening,
     TraceClaim,
 )
-from oracle.court.taps import SIGNATURES, domain_index, positions
+from oracle.court.taps import domain_index, places_read
 from oracle.court.verdict import Verdict
 from oracle.errors import TraceError
 from oracle.program.encoding import EncodedProgram
@@ -111,16 +111,11 @@ class Prover:
         )
 
     def empty(self) -> EmptyProof:
-        """The proof that no output is NaN, against an answer that is empty. Raises TraceError."""
+        """The proof that there are outputs to post, against an answer that is empty."""
         return EmptyProof(
             header=self.encoded.header,
             trace=self.claim,
             record=open_record(self.encoded, 0),
-            outputs=tuple(
-                open_trace(self.program, self.trace, self.commitment, row=row, tensor=tensor)
-                for row in range(self.commitment.rows)
-                for tensor in self.program.outputs
-            ),
         )
 
     def _operands(self, row: int, step: Instruction, position: int) -> Iterator[OperandOpening]:
@@ -133,22 +128,11 @@ class Prover:
         """Of each operand, the positions that the judge reads."""
         if step.opcode in _FOUND_BY_DATA:
             return self._recorded(row, step, position)
-        index = domain_index(step, position)
-        per_tap = SIGNATURES[step.opcode].per_tap
-        found: dict[int, set[int]] = defaultdict(set)
-        taps = [positions(step, number, index) for number in range(per_tap)]
-        for places in zip(*taps, strict=True):
-            if None not in places:
-                for number, place in enumerate(places):
-                    found[number].add(place)
-        for number in range(per_tap, len(step.operands)):
-            (place,) = positions(step, number, index)
-            if place is None:
-                continue
-            found[number].add(place)
-            if step.opcode is Opcode.COPY:
-                break
-        return found
+        found = places_read(step, domain_index(step, position))
+        return {
+            number: {place for place in places if place is not None}
+            for number, places in enumerate(found)
+        }
 
     def _recorded(self, row: int, step: Instruction, position: int) -> dict[int, set[int]]:
         """Where data says what is read, whatever the judge asked for."""

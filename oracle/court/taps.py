@@ -120,13 +120,30 @@ def resolve(access: Access, index: Sequence[int]) -> int | None:
     return _affine(access.offset, access.coefficients, index)
 
 
-def positions(
-    instruction: Instruction, number: int, index: tuple[int, ...]
-) -> tuple[int | None, ...]:
-    """Where operand `number` lies for the output element at domain indices `index`.
+Places = tuple[int | None, ...]
+"""One position per tap in row-major order of the reduction, or one; None where nothing is read."""
 
-    One entry per tap in row-major order of the reduction for the operands that have taps, else one.
+
+def places_read(instruction: Instruction, index: tuple[int, ...]) -> tuple[Places, ...]:
+    """Where each operand is read for the output element at domain indices `index`.
+
+    A tap at which a guard of one operand fails is read of none, and COPY reads one operand only.
     """
+    per_tap = SIGNATURES[instruction.opcode].per_tap
+    taps = [_positions(instruction, number, index) for number in range(per_tap)]
+    nothing = (None,) * per_tap
+    counting = (one if None not in one else nothing for one in zip(*taps, strict=True))
+    found: list[Places] = list(zip(*counting, strict=True)) or [()] * per_tap
+    is_copied = False
+    for number in range(per_tap, len(instruction.operands)):
+        place = None if is_copied else _positions(instruction, number, index)[0]
+        is_copied |= instruction.opcode is Opcode.COPY and place is not None
+        found.append((place,))
+    return tuple(found)
+
+
+def _positions(instruction: Instruction, number: int, index: tuple[int, ...]) -> Places:
+    """Where operand `number` lies, whatever becomes of the others."""
     access = instruction.operands[number]
     if number >= SIGNATURES[instruction.opcode].per_tap:
         return (resolve(access, (*index, *(0 for _ in instruction.reduction))),)

@@ -15,17 +15,17 @@ import numpy as np
 
 from oracle.court.accusation import Accusation, wrong_rows
 from oracle.court.message import (
-    MAX_RESULT_BYTES,
     MessagePlace,
     cut,
     first_difference,
+    may_be_empty,
     row_bytes,
 )
-from oracle.court.opening import open_record
-from oracle.court.proof import EmptyProof, FraudKind
+from oracle.court.proof import FraudKind
 from oracle.court.proving import Prover, bits
 from oracle.court.revealed import Leaves, NotRevealed, RevealedProver
-from oracle.court.taps import domain_index, positions
+from oracle.court.screen_result import same
+from oracle.court.taps import domain_index, places_read
 from oracle.court.verdict import Outcome
 from oracle.program.instruction import Space, Trace
 from oracle.program.opcode import Opcode
@@ -73,51 +73,40 @@ def _next(
 ) -> Accusation | DeadEnd:
     program = prover.program
     if not result:
-        start = _start_of_empty(prover, own, rows)
-        if isinstance(start, Accusation | DeadEnd):
-            return start
-    else:
-        if len(result) != rows * row_bytes(program, program.outputs):
-            # Any leaf will do: with it comes the tree root, which the proof needs.
-            prover.leaf_of(0, program.outputs[0], 0)
-            proof = prover.length(FraudKind.OUTPUT, result)
-            return Accusation(proof, f"a result of {len(result)} bytes")
-        place = _worst_output(prover, result, own) or _other_output(prover, result)
-        if place is None:
-            return DeadEnd("the result is that of the own run, and of the trace")
-        tensor = program.outputs[place.tensor]
-        prover.leaf_of(place.row, tensor, place.position)
-        said = bits(cut(program, program.outputs, result)[place.tensor][place.row], place.position)
-        if bits(prover.trace.rows[place.row][tensor], place.position) != said:
-            made = prover.message(
-                FraudKind.OUTPUT,
-                result,
-                row=place.row,
-                tensor=place.tensor,
-                position=place.position,
-            )
-            return Accusation(made, "the result is not what the trace ends with")
-        start = _Element(place.row, tensor, place.position)
-    return _walk(prover, message, own, start)
+        return _empty(prover, rows)
+    if len(result) != rows * row_bytes(program, program.outputs):
+        _any_leaf(prover)
+        proof = prover.length(FraudKind.OUTPUT, result)
+        return Accusation(proof, f"a result of {len(result)} bytes")
+    place = _worst_output(prover, result, own) or _other_output(prover, result)
+    if place is None:
+        return DeadEnd("the result is that of the own run, and of the trace")
+    tensor = program.outputs[place.tensor]
+    prover.leaf_of(place.row, tensor, place.position)
+    said = bits(cut(program, program.outputs, result)[place.tensor][place.row], place.position)
+    if bits(prover.trace.rows[place.row][tensor], place.position) != said:
+        made = prover.message(
+            FraudKind.OUTPUT,
+            result,
+            row=place.row,
+            tensor=place.tensor,
+            position=place.position,
+        )
+        return Accusation(made, "the result is not what the trace ends with")
+    return _walk(prover, message, own, _Element(place.row, tensor, place.position))
 
 
-def _start_of_empty(
-    prover: RevealedProver, own: Trace, rows: int
-) -> _Element | Accusation | DeadEnd:
-    program = prover.program
-    if rows * row_bytes(program, program.outputs) > MAX_RESULT_BYTES:
+def _empty(prover: RevealedProver, rows: int) -> Accusation | DeadEnd:
+    if may_be_empty(prover.program, rows):
         return DeadEnd("the outputs do not fit a transaction")
-    outputs = prover.outputs()
-    for row, tensors in enumerate(prover.trace.rows):
-        for number in program.outputs:
-            if program.tensors[number].element.is_float:
-                hollow = np.flatnonzero(
-                    np.isnan(tensors[number]) & ~np.isnan(own.rows[row][number])
-                )
-                if hollow.size:
-                    return _Element(row, number, int(hollow[0]))
-    proof = EmptyProof(prover.encoded.header, prover.claim, open_record(prover.encoded, 0), outputs)
-    return Accusation(proof, "the result is empty, and the trace ends with numbers")
+    _any_leaf(prover)
+    return Accusation(prover.empty(), "the result is empty, and the outputs fit a transaction")
+
+
+def _any_leaf(prover: RevealedProver) -> None:
+    """With any leaf comes the tree root, which every proof needs. Raises NotRevealed."""
+    if prover.revealed is None:
+        prover.leaf_of(0, prover.program.outputs[0], 0)
 
 
 def _worst_output(prover: RevealedProver, result: bytes, own: Trace) -> MessagePlace | None:
@@ -229,8 +218,7 @@ def products(
 ) -> Iterator[tuple[_Factor, _Factor]]:
     """The two factors of each tap that counts, as (space, tensor, position)."""
     step = prover.program.instructions[instruction]
-    index = domain_index(step, position)
-    first, second = (positions(step, number, index) for number in (0, 1))
+    first, second, *_ = places_read(step, domain_index(step, position))
     a, b = step.operands[:2]
     for one, other in zip(first, second, strict=True):
         if one is not None and other is not None:
@@ -241,5 +229,4 @@ def _gap(one: Any, other: Any) -> Any:
     """How far apart elements are; NaN and infinity lie further from any number than numbers do."""
     with np.errstate(all="ignore"):
         gap = np.abs(one.astype(np.float64) - other.astype(np.float64))
-    same = one == other
-    return np.where(same, 0.0, np.where(np.isfinite(gap), gap, _FURTHEST))
+    return np.where(same(one, other), 0.0, np.where(np.isfinite(gap), gap, _FURTHEST))

@@ -59,7 +59,7 @@ class EngineSettings:
     `threads` requests run side by side. `timeout_seconds` bounds each single run of a model, not
     its wait for a thread and not its loading. `loaded_models` are kept, least recently used first
     out. `batching` allows stacked runs where they are proven harmless; off, every request runs
-    alone. `allow_nan` lets NaN outputs through.
+    alone. `allow_nan` lets NaN outputs of plain models through; those of programs always pass.
     """
 
     threads: int = 1
@@ -101,8 +101,8 @@ class LocalEngine:
 
         Raises `ModelFileError` where the model cannot be loaded or has another interface,
         `TensorError` for an input its schema forbids, `UnusableOutput` where the model rejects the
-        input or gives an output its schema forbids (NaN of a program is `no_output`), and `InferenceError` where the run fails in
-        another way or takes too long.
+        input or gives an output its schema forbids (or NaN, of a plain model), and `InferenceError`
+        where the run fails in another way or takes too long.
         """
         outcomes = await self.run_each(program_root, schema, inputs, tier)
         results: list[Inference] = []

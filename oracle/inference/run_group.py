@@ -133,14 +133,15 @@ class RunGroup:
             self._keep(index, run)
 
     def _keep(self, index: int, run: Run) -> None:
-        nan = None if self._allow_nan else first_nan(run.outputs)
-        if nan is not None and run.trace is None:
-            hint = "the input lies outside what the model can compute"
-            self._settle(index, UnusableOutput(nan, hint=hint))
-            return
-        # Of a program, the trace is what shows that there is no output.
+        # NaN of a program is judged by the trace, as any number is.
+        if run.trace is None and not self._allow_nan:
+            nan = first_nan(run.outputs)
+            if nan is not None:
+                hint = "the input lies outside what the model can compute"
+                self._settle(index, UnusableOutput(nan, hint=hint))
+                return
         facts, committed = self._loaded.session.facts_json, self._loaded.committed(run)
-        self._settle(index, Inference(run.outputs, run.seconds, facts, committed, nan))
+        self._settle(index, Inference(run.outputs, run.seconds, facts, committed))
 
     def _settle(self, index: int, outcome: Outcome) -> None:
         with self._lock:

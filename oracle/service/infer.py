@@ -1,8 +1,8 @@
 """Runs the model for what we are bound to: ACCEPTED -> COMPUTED, with result and receipt saved.
 
 An input the model cannot take, once we are bound, is answered with the empty result, which says
-just that (docs/protocol.md): silence would be slashed. So is a run without a useful output, whose
-trace shows it. A saved receipt is never computed or signed again. A program's trace is kept before
+just that (docs/protocol.md): silence would be slashed. So is a run whose outputs fit no
+transaction. A saved receipt is never computed or signed again. A program's trace is kept before
 its root is signed: a demand to show it may follow. Knows no transaction.
 """
 
@@ -275,13 +275,10 @@ class Infer:
 
 def _outcome(job: Job, model: Model, inference: Inference) -> Outcome:
     """What a run came to: its result, or the empty one where there is none to be posted."""
-    why = inference.no_output
-    result = UNANSWERABLE
-    if why is None:
-        result = encode_outputs(model.schema, inference.outputs)
-        if len(result) > MAX_RESULT_BYTES:
-            why, result = f"{len(result)} bytes do not fit a transaction", UNANSWERABLE
-    note = None if why is None else f"unanswerable input: {why}"
+    result, note = encode_outputs(model.schema, inference.outputs), None
+    if len(result) > MAX_RESULT_BYTES:
+        note = f"unanswerable input: {len(result)} bytes do not fit a transaction"
+        result = UNANSWERABLE
     return Outcome(job, result, inference.session, inference.seconds, note, inference.trace)
 
 

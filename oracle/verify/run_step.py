@@ -21,6 +21,8 @@ from oracle.core.schema import TensorSpec
 from oracle.core.tensor import decode_inputs, decode_outputs
 from oracle.core.types import Tier
 from oracle.court.check import Violation
+from oracle.court.message import MAX_RESULT_BYTES
+from oracle.court.screen_result import same
 from oracle.errors import OracleError, TensorError, UnusableOutput
 from oracle.ports import Inference, Tensors
 from oracle.program.instruction import Program, Trace
@@ -65,7 +67,7 @@ async def run_again(evidence: Evidence, found: FoundModel | None, sources: Sourc
         return OwnRun(None, no_output=error.message)
     except OracleError as error:
         return OwnRun(None, not_run=f"the model cannot be run here: {error.message}")
-    return OwnRun(inference, no_output=inference.no_output)
+    return OwnRun(inference)
 
 
 async def check_run(
@@ -131,15 +133,18 @@ def _compared(
             yield wrong(f"this machine gets no output for this input: {own.no_output}")
         return
     assert own.inference is not None
+    mine = own.inference.outputs
     if not result:
-        yield wrong("the answer says that there is no output, this machine gets one")
+        if sum(array.nbytes for array in mine.values()) > MAX_RESULT_BYTES:
+            yield passed("this machine's outputs do not fit a transaction, either")
+        else:
+            yield wrong("the answer says that there is no output, this machine gets one")
         return
     try:
         answer = decode_outputs(model.schema, result, rows)
     except TensorError as error:
         yield wrong(f"the result does not fit the model's schema: {error.message}")
         return
-    mine = own.inference.outputs
     if all(
         answer[spec.name].tobytes() == np.ascontiguousarray(mine[spec.name]).tobytes()
         for spec in model.schema.outputs
@@ -149,14 +154,20 @@ def _compared(
     hollow = [
         spec.name
         for spec in model.schema.outputs
-        if spec.element.is_float and not np.isfinite(answer[spec.name]).all()
+        if spec.element.is_float and _is_hollow(answer[spec.name], mine[spec.name])
     ]
     if hollow:
-        yield wrong(f"{', '.join(hollow)}: NaN or infinity, where this machine has numbers")
+        yield wrong(f"{', '.join(hollow)}: NaN or infinity, otherwise than on this machine")
     elif model.terms.tier is Tier.UNPROVEN:
         yield from _close(model, answer, mine)
     else:
         yield from _within(model, answer, mine, judged)
+
+
+def _is_hollow(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    """Whether they differ where one of them is no finite number."""
+    differing = ~same(one, other)
+    return not np.isfinite((one[differing], other[differing])).all()
 
 
 def _within(
@@ -167,7 +178,7 @@ def _within(
     after = "; yet the court's rules find nothing, so the bar is too small" if judged else ""
     for spec in model.schema.outputs:
         one, other = answer[spec.name], mine[spec.name]
-        if np.array_equal(one, other):
+        if same(one, other).all():
             yield passed(f"{spec.name}: the same as on this machine")
         elif tier is Tier.EXACT:
             yield wrong(f"{spec.name}: {_where(spec, one, other)}, and the exact tier allows none")
@@ -195,7 +206,7 @@ def _close(model: RegisteredModel, answer: Tensors, mine: Tensors) -> Iterator[F
     worth = "this convinces you and nobody else: nothing was signed that could be judged"
     for spec in model.schema.outputs:
         one, other = answer[spec.name], mine[spec.name]
-        if np.array_equal(one, other):
+        if same(one, other).all():
             yield passed(f"{spec.name}: the same as on this machine")
         elif spec.element.is_float and _near(one, other):
             yield passed(
@@ -207,20 +218,24 @@ def _close(model: RegisteredModel, answer: Tensors, mine: Tensors) -> Iterator[F
 
 
 def _near(one: NDArray[Any], other: NDArray[Any]) -> bool:
-    scale = max(1.0, float(np.max(np.abs(other), initial=0.0)))
+    finite = np.abs(other[np.isfinite(other)])
+    scale = max(1.0, float(np.max(finite, initial=0.0)))
     return bool(_distance(one, other) <= Fraction(CLOSE * scale))
 
 
 def _distance(one: NDArray[Any], other: NDArray[Any]) -> Fraction:
-    """The largest difference of two finite arrays, exactly."""
+    """The largest difference of two arrays that differ in finite numbers only, exactly."""
     place = _furthest(one, other)
     return abs(Fraction(one[place].item()) - Fraction(other[place].item()))
 
 
 def _furthest(one: NDArray[Any], other: NDArray[Any]) -> tuple[int, ...]:
-    gap = np.abs(one.astype(np.float64) - other.astype(np.float64))
+    differing = ~same(one, other)
+    with np.errstate(invalid="ignore"):  # equal infinities, which do not count
+        gap = np.abs(one.astype(np.float64) - other.astype(np.float64))
+    gap = np.where(differing, gap, 0.0)
     if not gap.any():  # whole numbers that float64 cannot tell apart
-        gap = one != other
+        gap = differing
     return tuple(int(axis) for axis in np.unravel_index(int(np.argmax(gap)), one.shape))
 
 

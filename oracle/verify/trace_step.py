@@ -17,7 +17,7 @@ from oracle.core.schema import TensorSpec
 from oracle.core.tensor import decode_inputs
 from oracle.core.types import ZERO_BYTES32, Tier
 from oracle.court.commitment import commit, no_rows_root
-from oracle.court.message import MAX_RESULT_BYTES, holds_nan, row_bytes
+from oracle.court.message import MAX_RESULT_BYTES, row_bytes
 from oracle.errors import OracleError, TensorError, TraceError, TraceMismatch
 from oracle.ports import CommittedTrace
 from oracle.program.instruction import Program, Trace
@@ -169,11 +169,9 @@ def _is_malformed(model: RegisteredModel, message: bytes) -> bool:
 
 def _without_result(program: Program, trace: Trace) -> Finding:
     """Whether the trace shows why the result is empty."""
-    if holds_nan(program, trace):
-        return passed("its outputs hold NaN, so the result is empty")
     if len(trace.rows) * row_bytes(program, program.outputs) > MAX_RESULT_BYTES:
         return passed("its outputs do not fit a transaction, so the result is empty")
-    return wrong("the signed trace ends with numbers, and the result is empty")
+    return wrong("the outputs of the signed trace fit a transaction, and the result is empty")
 
 
 def _bytes(

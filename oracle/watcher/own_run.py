@@ -16,6 +16,8 @@ import numpy as np
 from oracle.core.model import UNCERTIFIED
 from oracle.core.tensor import decode_inputs, decode_outputs, input_batch
 from oracle.core.types import Tier
+from oracle.court.message import may_be_empty
+from oracle.court.screen_result import same
 from oracle.errors import OracleError, TensorError
 from oracle.ports import CommittedTrace, Inference, Tensors
 from oracle.verify.sources import Runner
@@ -53,19 +55,16 @@ async def run_again(subject: Subject, opened: OpenedProgram, new_runner: NewRunn
         )
     except OracleError as error:
         return OwnRun(None, None, f"the model cannot be run here: {error.message}")
-    return OwnRun(inference.trace, _differs(subject, inference))
+    return OwnRun(inference.trace, _differs(subject, opened, inference))
 
 
-def _differs(subject: Subject, inference: Inference) -> str | None:
+def _differs(subject: Subject, opened: OpenedProgram, inference: Inference) -> str | None:
     schema = subject.model.schema
-    if not subject.result or inference.no_output is not None:
-        if not subject.result and inference.no_output is not None:
-            return None
-        if subject.result:
-            return f"this machine gets no output: {inference.no_output}"
-        return "the result is empty, and this machine gets one"
     try:
         rows = input_batch(schema, len(subject.message))
+        if not subject.result:
+            too_large = may_be_empty(opened.program, rows)
+            return None if too_large else "the result is empty, and this machine gets one"
         answer = decode_outputs(schema, subject.result, rows)
     except TensorError as error:
         return f"the result does not fit the schema: {error.message}"
@@ -78,13 +77,14 @@ def _beyond_the_bar(subject: Subject, answer: Tensors, mine: Tensors) -> str | N
     exact = terms.tier is Tier.EXACT or terms.epsilon == UNCERTIFIED
     for spec in subject.model.schema.outputs:
         one, other = answer[spec.name], np.ascontiguousarray(mine[spec.name])
-        if np.array_equal(one, other):
+        differing = ~same(one, other)
+        if not differing.any():
             continue
-        numbers = spec.element.is_float and bool(np.isfinite(one).all())
-        if numbers and not exact and _distance(one, other) * _WAD <= terms.epsilon:
+        left, right = one[differing], other[differing]
+        numbers = spec.element.is_float and bool(np.isfinite((left, right)).all())
+        if numbers and not exact and _distance(left, right) * _WAD <= terms.epsilon:
             continue
-        places = np.argwhere(one != other)
-        place = tuple(int(axis) for axis in places[0])
+        place = tuple(int(axis) for axis in np.argwhere(differing)[0])
         return f"{spec.name} is {one[place]} at {list(place)}, {other[place]} on this machine"
     return None
 

@@ -153,6 +153,7 @@ def test_json_is_printed_to_the_letter(capsys: pytest.CaptureFixture[str]) -> No
         "id": b"\x01",
         "rows": [(1, b"\x02")],
         "long": "y" * 300,
+        "numbers": [1.5, float("nan"), float("inf"), float("-inf")],
     }
     Output(as_json=True).result(facts)
     printed = capsys.readouterr()
@@ -161,6 +162,7 @@ def test_json_is_printed_to_the_letter(capsys: pytest.CaptureFixture[str]) -> No
         "id": "0x01",
         "rows": [[1, "0x02"]],
         "long": "y" * 300,
+        "numbers": [1.5, "NaN", "Infinity", "-Infinity"],
     }
     Output(as_json=True).say("on its way")
     assert capsys.readouterr() == ("", "on its way\n")

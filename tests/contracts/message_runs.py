@@ -20,7 +20,7 @@ from oracle.court.proving import Prover
 from oracle.program.instruction import Program, Trace
 from oracle.program.opcode import Opcode
 from tests.contracts.courtroom import committed
-from tests.court_check.programs import Array, Builder, trace
+from tests.court_check.programs import Builder, trace
 from tests.court_suite.sample_runs import sample
 
 EMPTY: Final = b""
@@ -107,14 +107,6 @@ def changed(run: Run, number: int, row: int, place: int) -> Run:
     rows[row][number] = values
     made = Trace(tuple(map(tuple, rows)))
     return replace(run, prover=committed(run.program, made, run.prover.encoded))
-
-
-def with_value(run: Run, row: int, number: int, place: int, value: float | Array) -> Prover:
-    rows = [list(tensors) for tensors in run.prover.trace.rows]
-    values = rows[row][number].copy()
-    values[place : place + 1] = value  # of an array the bits
-    rows[row][number] = values
-    return committed(run.program, Trace(tuple(map(tuple, rows))), run.prover.encoded)
 
 
 def struck(source: Random) -> bytes:

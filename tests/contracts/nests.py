@@ -182,16 +182,18 @@ def _operands(
     match opcode:
         case Opcode.DOT:
             summand = [nest.access(guards=False, outside=True)] if source.random() < 0.5 else []
-            return (nest.access(), nest.access(), *summand), (), kind
+            return (nest.access(outside=True), nest.access(outside=True), *summand), (), kind
         case Opcode.INTEGER_DOT:
             zeros = (nest.access(guards=False), nest.access(guards=False))
-            return (nest.access(), nest.access(), *zeros), (), ElementType.INT32
+            factors = (nest.access(outside=True), nest.access(outside=True))
+            return (*factors, *zeros), (), ElementType.INT32
         case Opcode.MEAN:
             divisor = source.choice((0, 0, 7, math.prod(nest.reduction)))
             return (nest.access(outside=True),), (divisor,), kind
         case Opcode.COPY:
             fill = (source.choice((0, -1, 2**31 - 1)),) if source.random() < 0.6 else ()
-            return tuple(nest.access() for _ in range(source.choice((1, 2, 3, 5)))), fill, kind
+            count = source.choice((1, 2, 3, 5))
+            return tuple(nest.access(outside=True) for _ in range(count)), fill, kind
         case Opcode.GATHER:
             attributes = (source.choice((1, 2, -1, 7)), source.choice((5, 10, 12)))
             return (nest.access(outside=True), nest.fixed(INDICES, 60)), attributes, kind

@@ -1,6 +1,7 @@
-"""The empty result before the contract: convicted where the trace ends with numbers.
+"""The empty result before the contract: convicted where there is anything that could be posted.
 
-The mirror is `oracle.court.message`.
+The mirror is `oracle.court.message.may_be_empty`. What the outputs are plays no part: NaN is posted
+like any other number, so nothing has to be opened.
 """
 
 from __future__ import annotations
@@ -13,11 +14,10 @@ import numpy as np
 import pytest
 
 from oracle.chain.proof_coder import encode_proof
+from oracle.court.accusation import accuse
 from oracle.court.check_evaluate import evaluate
-from oracle.court.message import MAX_RESULT_BYTES, holds_nan
-from oracle.court.number import FORMATS
-from oracle.court.proof import FraudKind
-from oracle.court.proving import Prover
+from oracle.court.message import MAX_RESULT_BYTES, may_be_empty, row_bytes
+from oracle.court.proof import EmptyProof, FraudKind
 from oracle.court.verdict import Outcome
 from oracle.program.instruction import Trace
 from oracle.program.opcode import Opcode
@@ -28,17 +28,19 @@ from tests.contracts.message_runs import (
     SAMPLES,
     Run,
     joined,
+    message_of,
     run_of,
     sampled,
-    struck,
-    with_value,
 )
-from tests.court_check.programs import Builder, trace
+from tests.court_check.programs import Array, Builder, trace
 
 pytestmark = [pytest.mark.anvil, pytest.mark.timeout(0)]
 
 WITHIN: Final = Answer(Outcome.WITHIN)
 VIOLATED: Final = Answer(Outcome.VIOLATED)
+UNDEFINED: Final = Answer(Outcome.UNDEFINED)
+PROOF_BYTES: Final = 4_096
+"""Whatever the number of rows: a header, one record and its path."""
 
 
 @pytest.fixture(scope="module")
@@ -46,45 +48,23 @@ def room(court_chain: Chain) -> Courtroom:
     return Courtroom(court_chain)
 
 
+def one_step(opcode: Opcode, values: Array, max_rows: int = 1) -> Run:
+    """Rows of values through one operation without parameters."""
+    made = Builder()
+    number = made.input(*values)
+    made.step(opcode, values.shape[1:], (), [trace(number, (1,))], values.dtype)
+    program = replace(made.program(), leaf_bytes=256, max_rows=max_rows)
+    with np.errstate(invalid="ignore"):
+        return run_of(program, evaluate(program, None, made.rows()))
+
+
 @pytest.mark.parametrize("leaf_bytes", [8, 256])
 def test_an_empty_result(room: Courtroom, leaf_bytes: int) -> None:
-    """Convicted where the trace ends with numbers; not where one output of one row is NaN."""
     run = joined(leaf_bytes=leaf_bytes)
-    claim = claim_of(run.prover, run.request, EMPTY)
     proof = run.prover.empty()
-    assert room.judge(claim, [proof]) == [VIOLATED]
+    assert room.judge(claim_of(run.prover, run.request, EMPTY), [proof]) == [VIOLATED]
     (answer,) = room.judge(claim_of(run.prover, run.request, run.result), [proof])
     assert answer.error == "ResultIsNotEmpty"
-    for count in range(len(proof.outputs)):
-        (answer,) = room.judge(claim, [replace(proof, outputs=proof.outputs[:count])])
-        assert answer.error == "OutputMissing"
-    swapped = [replace(proof, outputs=proof.outputs[::-1])]
-    swapped.append(replace(proof, outputs=proof.outputs[3:] + proof.outputs[:3]))
-    assert {answer.outcome for answer in room.judge(claim, swapped)} == {None}
-
-    for tensor in (run.program.outputs[0], run.program.outputs[2]):
-        for row in range(3):
-            for place in (0, run.program.tensors[tensor].size - 1):
-                prover = not_a_number(run, row, tensor, place)
-                assert holds_nan(run.program, prover.trace)
-                claim = claim_of(prover, run.request, EMPTY)
-                assert room.judge(claim, [prover.empty()]) == [WITHIN]
-
-
-def test_an_empty_result_of_infinities_or_bools(room: Courtroom) -> None:
-    """Infinity is an output; so is a byte that would be NaN's in a float."""
-    run = joined()
-    for value in (np.inf, -np.inf, np.finfo(np.float64).max):
-        prover = with_value(run, 2, run.program.outputs[0], 1, value)
-        claim = claim_of(prover, run.request, EMPTY)
-        assert room.judge(claim, [prover.empty()]) == [VIOLATED]
-
-
-def test_an_empty_result_without_rows(room: Courtroom) -> None:
-    prover = committed(joined().program, Trace(()))
-    claim = claim_of(prover, b"\1", EMPTY)
-    assert room.judge(claim, [prover.empty()]) == [WITHIN]
-    assert room.judge(claim, [prover.length(FraudKind.ROWS, b"\1")]) == [WITHIN]
 
 
 @pytest.mark.parametrize("name", SAMPLES)
@@ -94,74 +74,80 @@ def test_an_empty_result_of_a_sample_model(room: Courtroom, name: str) -> None:
     assert room.judge(claim, [run.prover.empty()]) == [VIOLATED]
 
 
-@pytest.mark.parametrize("excess", [0, 1])
-def test_a_result_that_fits_no_transaction_may_be_empty(room: Courtroom, excess: int) -> None:
-    made = Builder()
-    values = np.zeros(MAX_RESULT_BYTES + excess, np.uint8)
-    number = made.input(values)
-    made.step(Opcode.COPY, values.shape, (), [trace(number, (1,))], np.uint8)
-    program = replace(made.program(), leaf_bytes=4096)
-    run = run_of(program, evaluate(program, None, made.rows()))
+def test_a_result_of_nan_is_judged_like_any_other(room: Courtroom) -> None:
+    """The rule is silent about what made it; what is posted must be its bits, and something."""
+    run = one_step(Opcode.SQRT, np.array([[4.0, -1.0], [-9.0, 0.25]], np.float32), max_rows=2)
+    program, prover = run.program, run.prover
+    assert np.isnan(np.frombuffer(run.result, np.float32)).tolist() == [False, True, True, False]
+    claim = claim_of(prover, run.request, run.result)
+    outputs = [
+        prover.message(FraudKind.OUTPUT, run.result, row=one.row, tensor=0, position=one.position)
+        for one in run.places(FraudKind.OUTPUT)
+    ]
+    assert room.judge(claim, outputs) == [WITHIN] * 4
+    elements = [prover.element(row, 0, place) for row in (0, 1) for place in (0, 1)]
+    assert room.judge(claim, elements) == [WITHIN, UNDEFINED, UNDEFINED, WITHIN]
+    found = accuse(
+        program, prover.encoded, run.request, run.result, prover.trace, prover.commitment
+    )
+    assert found is None
+
+    other = bytearray(run.result)
+    other[4] ^= 1  # a NaN of other bits
+    assert np.isnan(np.frombuffer(other, np.float32)[1])
+    proof = prover.message(FraudKind.OUTPUT, bytes(other), row=0, tensor=0, position=1)
+    assert room.judge(claim_of(prover, run.request, bytes(other)), [proof]) == [VIOLATED]
+
+    empty = accuse(program, prover.encoded, run.request, EMPTY, prover.trace, prover.commitment)
+    assert empty is not None
+    assert isinstance(empty.proof, EmptyProof)
+    assert room.judge(claim_of(prover, run.request, EMPTY), [empty.proof]) == [VIOLATED]
+
+
+@pytest.mark.parametrize("fill", [np.nan, 1.0])
+def test_the_most_rows_are_convicted_without_openings(room: Courtroom, fill: float) -> None:
+    """As large a result as may be posted: the proof is as small as that of one row."""
+    rows = MAX_RESULT_BYTES // 96
+    run = one_step(Opcode.COPY, np.full((rows, 24), fill, np.float32), max_rows=rows)
+    assert len(run.result) == MAX_RESULT_BYTES
     claim = claim_of(run.prover, run.request, EMPTY)
     proof = run.prover.empty()
-    if excess == 0:
-        assert room.judge(claim, [proof]) == [VIOLATED]
-    else:
-        assert room.judge(claim, [replace(proof, outputs=())]) == [WITHIN]
+    assert len(encode_proof(proof)) < PROOF_BYTES
+    assert room.judge(claim, [proof]) == [VIOLATED]
 
 
-def test_flipped_bytes_of_an_honest_empty_result(room: Courtroom) -> None:
-    run = joined()
-    prover = not_a_number(run, 1, run.program.outputs[0], 1)
+@pytest.mark.parametrize("excess", [0, 1])
+def test_a_result_that_fits_no_transaction_may_be_empty(room: Courtroom, excess: int) -> None:
+    run = too_large(excess)
+    claim = claim_of(run.prover, run.request, EMPTY)
+    assert row_bytes(run.program, run.program.outputs) == MAX_RESULT_BYTES + excess
+    assert may_be_empty(run.program, 1) == bool(excess)
+    assert room.judge(claim, [run.prover.empty()]) == [WITHIN if excess else VIOLATED]
+
+
+def test_an_empty_result_without_rows(room: Courtroom) -> None:
+    prover = committed(joined().program, Trace(()))
+    claim = claim_of(prover, b"\1", EMPTY)
+    assert may_be_empty(prover.program, 0)
+    assert room.judge(claim, [prover.empty()]) == [WITHIN]
+    assert room.judge(claim, [prover.length(FraudKind.ROWS, b"\1")]) == [WITHIN]
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_flipped_bytes_of_an_honest_empty_result(room: Courtroom, rows: int) -> None:
+    run = too_large(1)
+    prover = run.prover if rows else committed(run.program, Trace(()))
     data = encode_proof(prover.empty())
+    claim = claim_of(prover, message_of(run.program.inputs, prover.trace), EMPTY)
     source = Random(5)
     forged = []
     for _ in range(case_count() // 4):
         place = source.choice((source.randrange(len(data)), source.randrange(31, len(data), 32)))
         byte = data[place] ^ source.choice((1, 2, 32, 128, 255))
         forged.append(data[:place] + bytes([byte]) + data[place + 1 :])
-    outcomes = {
-        answer.outcome for answer in room.judge_bytes(claim_of(prover, run.request, EMPTY), forged)
-    }
+    outcomes = {answer.outcome for answer in room.judge_bytes(claim, forged)}
     assert outcomes == {None, Outcome.WITHIN}
 
 
-def not_a_number(run: Run, row: int, number: int, place: int) -> Prover:
-    return with_value(run, row, number, place, np.nan)
-
-
-@pytest.mark.parametrize("tensor", [0, 2])
-def test_each_bit_of_a_float_counts(room: Courtroom, tensor: int) -> None:
-    """Infinity with a bit of its fraction set is NaN; with one of its exponent cleared a number."""
-    run, source = joined(), Random(3)
-    number = run.program.outputs[tensor]
-    info = run.program.tensors[number]
-    form = FORMATS[info.element]
-    for bit in range(form.width - 1):
-        bits = form.infinity ^ (1 << bit) ^ source.choice((0, form.sign_bit))
-        value = np.array([bits], f"<u{info.element.item_size}").view(info.element.dtype)
-        prover = with_value(run, 1, number, source.randrange(info.size), value)
-        assert holds_nan(run.program, prover.trace) == (bit < form.fraction)
-        answers = room.judge(claim_of(prover, run.request, EMPTY), [prover.empty()])
-        assert answers == [WITHIN if bit < form.fraction else VIOLATED], bit
-
-
-def test_nan_is_found_wherever_it_lies(room: Courtroom) -> None:
-    source = Random(2)
-    run = joined()
-    counts = {True: 0, False: 0}
-    for _ in range(case_count() // 8):
-        rows = [list(tensors) for tensors in run.prover.trace.rows]
-        values = rows[source.randrange(3)]
-        number = source.choice(run.program.outputs)
-        data = bytearray(values[number].tobytes())
-        place = source.randrange(0, len(data), 4)
-        data[place : place + 8] = struck(source)[: len(data) - place]
-        values[number] = np.frombuffer(bytes(data), values[number].dtype)
-        made = Trace(tuple(map(tuple, rows)))
-        prover = committed(run.program, made, run.prover.encoded)
-        found = holds_nan(run.program, made)
-        counts[found] += 1
-        answers = room.judge(claim_of(prover, run.request, EMPTY), [prover.empty()])
-        assert answers == [WITHIN if found else VIOLATED]
-    assert min(counts.values()) > case_count() // 100, counts
+def too_large(excess: int) -> Run:
+    return one_step(Opcode.COPY, np.zeros((1, MAX_RESULT_BYTES + excess), np.uint8))

@@ -7,6 +7,7 @@ import pytest
 
 from oracle.court.accusation import accuse, accuse_without_rows
 from oracle.court.commitment import commit, no_rows_root
+from oracle.court.message import MAX_RESULT_BYTES, may_be_empty
 from oracle.court.proof import ElementProof, EmptyProof, FraudKind, InterfaceProof, Proof
 from oracle.program.encoding import encode
 from oracle.program.instruction import Trace
@@ -73,14 +74,18 @@ def test_another_result_and_one_of_another_length(run: Sample) -> None:
 
 def test_an_empty_result_over_numbers_and_over_nan(run: Sample) -> None:
     assert isinstance(found(run, message(run), b"", run.trace), EmptyProof)
+    assert may_be_empty(run.program, 0)
+    assert not may_be_empty(run.program, len(run.trace.rows))
+    assert may_be_empty(run.program, MAX_RESULT_BYTES)
     (floats, *_) = [
         number for number in run.program.outputs if run.program.tensors[number].element.is_float
     ]
     rows = [list(one) for one in run.trace.rows]
     rows[0][floats] = np.full_like(rows[0][floats], np.nan)
     hollow = Trace(tuple(tuple(one) for one in rows))
-    # The empty result is right now, and the NaN itself is what convicts.
-    assert isinstance(found(run, message(run), b"", hollow), ElementProof)
+    assert isinstance(found(run, message(run), b"", hollow), EmptyProof)
+    # NaN may be posted; what convicts is that nothing explains it.
+    assert isinstance(found(run, message(run), result(run, hollow), hollow), ElementProof)
 
 
 def test_a_moved_element_is_found_where_it_is(run: Sample) -> None:

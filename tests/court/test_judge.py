@@ -11,7 +11,7 @@ import pytest
 from oracle.core.schema import ElementType
 from oracle.core.types import Tier
 from oracle.court.judge import RULES, judge_element
-from oracle.court.taps import PER_TAP, SIGNATURES, domain_index, positions
+from oracle.court.taps import PER_TAP, SIGNATURES, domain_index, places_read
 from oracle.court.verdict import Outcome
 from oracle.program.instruction import (
     Access,
@@ -87,8 +87,7 @@ def test_positions_of_a_product() -> None:
     assert scene.all() == {WITHIN}
     assert scene.judge(7, y.reshape(-1)[6]) is VIOLATED
     assert domain_index(scene.step, 7) == (1, 3)
-    assert positions(scene.step, 1, (1, 3)) == (3, 7, 11, 15, 19)
-    assert positions(scene.step, 2, (1, 3)) == (3,)
+    assert places_read(scene.step, (1, 3))[1:] == ((3, 7, 11, 15, 19), (3,))
 
 
 def test_a_padded_convolution() -> None:
@@ -104,7 +103,7 @@ def test_a_padded_convolution() -> None:
 
     scene = Scene(step, x, w, output=y)
     assert scene.all() == {WITHIN}
-    assert positions(scene.step, 0, (0,)) == (None, 0, 1)
+    assert places_read(scene.step, (0,)) == ((None, 0, 1), (None, 1, 2))
     assert scene.judge(0, y[1]) is VIOLATED
 
 
@@ -120,6 +119,28 @@ def test_a_concatenation_with_padding() -> None:
     scene = Scene(step, a, b, output=np.float32([1, 2, 3, 9]))
     assert scene.all() == {WITHIN}
     assert scene.judge(3, np.float32(0)) is VIOLATED
+
+
+def test_what_does_not_count_is_not_read() -> None:
+    """The second operand lies outside where the first one's guard fails, or where it is chosen."""
+    x, w = np.float32([1, 2, 3, 4]), np.float32([1, 10])
+    inside = Guard(0, (1, 1), 2)
+
+    def product(output: int) -> Instruction:
+        operands = (access(0, 0, 1, 1, guards=(inside,)), access(1, 0, 1, 1))
+        return Instruction(Opcode.DOT, output, (3,), (2,), operands)
+
+    scene = Scene(product, x, w, output=np.float32([21, 20, 0]))
+    assert scene.all() == {WITHIN}
+    assert places_read(scene.step, (1,)) == ((1, None), (1, None))
+
+    def copied(output: int) -> Instruction:
+        first = access(0, 0, 1, guards=(Guard(0, (1,), 2),))
+        return Instruction(Opcode.COPY, output, (3,), (), (first, access(1, 3, -2)))
+
+    scene = Scene(copied, x, w, output=np.float32([1, 2, 0]))
+    assert [scene.judge(position) for position in range(3)] == [WITHIN, WITHIN, UNDEFINED]
+    assert places_read(scene.step, (1,)) == ((1,), (None,))
 
 
 def gather(indices: Array, output: Array, length: int = 3) -> Scene:

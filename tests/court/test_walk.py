@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from oracle.core.types import Tier
 from oracle.court.accusation import Accusation
 from oracle.court.commitment import commit
 from oracle.court.opening import Opening, open_trace
@@ -17,11 +18,13 @@ from oracle.court.screen_matrix import Memory
 from oracle.court.screen_nest import bind
 from oracle.court.walk import DeadEnd, next_step
 from oracle.inference.program_session import LoadedProgram
+from oracle.program.compile import compile_model
 from oracle.program.encoding import encode
 from oracle.program.instruction import Trace
 from scripts.dishonest_operator import cheapened
-from tests.court.test_accusation import message, result
+from tests.court.test_accusation import message, moved, result
 from tests.court_suite.sample_runs import Sample, opened, sample, traced
+from tests.inference.graphs import inverse_root
 
 MOST_LEAVES = 256
 
@@ -124,7 +127,21 @@ def test_another_input_and_an_empty_result() -> None:
     hollow, asked = walk(run, b"", run.trace)
     assert isinstance(hollow, Accusation)
     assert isinstance(hollow.proof, EmptyProof)
-    assert len(asked) == 2 * len(run.program.outputs)
+    assert len(asked) == 1, "for the tree root"
+
+
+def test_nan_that_both_runs_have_does_not_lead_astray() -> None:
+    compiled = compile_model(inverse_root().SerializeToString(), tier=Tier.ROUNDED)
+    loaded = opened(compiled, compiled.file)
+    inputs = {"x": np.array([[4, 1, -1], [-1, 1, 0.25]], np.float32)}
+    run = Sample(compiled, loaded, inputs, traced(loaded, inputs))
+    (number,) = run.program.outputs
+    theirs = moved(run.trace, 1, number, 1)
+    step, asked = walk(run, result(run, theirs), theirs)
+    assert isinstance(step, Accusation), step
+    assert isinstance(step.proof, ElementProof)
+    assert (step.proof.row, step.proof.position) == (1, 1)
+    assert {one.row for one in asked} == {1}
 
 
 def test_the_right_answer_leads_nowhere() -> None:

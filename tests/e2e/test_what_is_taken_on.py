@@ -10,13 +10,28 @@ import pytest
 from eth_utils.crypto import keccak
 
 from oracle.bootstrap.devnet import standing_offer
+from oracle.bootstrap.verify import LocalRunner
+from oracle.cli.output import jsonable
+from oracle.cli.request import answer_facts
+from oracle.client.view import OracleView
 from oracle.core.job import JobState
 from oracle.core.model import UNCERTIFIED, ModelTerms
 from oracle.core.request import RequestState
 from oracle.core.types import ZERO_ADDRESS, ZERO_BYTES32, Tier
+from oracle.court.check import check_trace
 from oracle.devnet.accounts import Person
 from oracle.devnet.bring_up import register_model
 from oracle.inference.model_library import ModelLibrary
+from oracle.program.compile import compile_model
+from oracle.program.encoding import program_root
+from oracle.program.profile import profile_hash
+from oracle.verify.evidence import of_receipt, save
+from oracle.verify.facts import read_facts
+from oracle.verify.places import Folder
+from oracle.verify.report import Verdict
+from oracle.verify.sources import Sources
+from oracle.verify.verify import verify
+from tests.inference.graphs import inverse_root
 from tests.support.world import DIGITS, OPG, PATIENTS, World, digit
 
 NOT_A_NUMBER = np.full((1, 64), np.nan, np.float32).tobytes()
@@ -47,6 +62,54 @@ async def test_an_open_request_with_an_input_that_has_no_output_is_declined(
     assert job.reason is not None
     assert "cannot be decoded" in job.reason
     assert await world.state(made.id) is RequestState.REQUESTED
+
+
+async def test_nan_of_a_provable_model_is_its_result(world: World) -> None:
+    """Answered with its bits, judged by its trace, and settled."""
+    compiled = compile_model(inverse_root().SerializeToString(), tier=Tier.ROUNDED)
+    ModelLibrary(world.settings.model_store.resolve()).add_program(compiled.file)
+    contracts, owner = world.contracts, world.chain.sender(Person.OWNER)
+    digits = await world.client.model(DIGITS)
+    terms = replace(
+        digits.terms,
+        program_root=program_root(compiled.program),
+        profile_hash=profile_hash(Tier.ROUNDED),
+        schema_hash=compiled.schema.schema_hash,
+        tier=Tier.ROUNDED,
+    )
+    model_id = await register_model(
+        owner, contracts, terms, name="inverse-root", schema=compiled.schema, uri=""
+    )
+    staking = contracts.staking
+    await owner.send(staking.address, staking.set_offer_data(model_id, standing_offer()))
+    values = np.array([[4, 1, 0.25], [1, -1, 0]], np.float32)
+    async with world.node():
+        made = await world.ask_bytes(values.tobytes(), model_id=model_id)
+        (job,) = await world.until_settled(made.id)
+    answer = await world.client.result(made.id)
+    assert answer.answerable
+    expected = [[0.5, 1, 2], [1, np.nan, np.inf]]
+    np.testing.assert_array_equal(answer.outputs["y"], np.array(expected, np.float32))
+    (clear, ambiguous) = answer.decisions()["y"]
+    assert (ambiguous.clear, ambiguous.margin) == (False, None)
+    assert clear.label == 2
+    assert jsonable(answer_facts(answer))["outputs"]["y"][1] == [1, "NaN", "Infinity"]
+    assert job.fee_earned == OPG
+
+    sources = Sources(
+        files=(Folder(lambda root, tier: compiled.file),),
+        traces=(),
+        runner=LocalRunner(world.settings),
+        judge=check_trace,
+    )
+    view = OracleView(world.chain.rpc, world.deployment)
+    saved = await save(view, made.id)
+    one, asked = saved.answer, saved.request
+    facts = await read_facts(
+        view, saved.contracts, made.id, asked.model_id, one.operator, saved.posted.block_number
+    )
+    report = await verify(of_receipt(saved), facts, sources)
+    assert report.verdict is Verdict.VERIFIED, report.text()
 
 
 async def test_garbage_does_not_hold_up_a_good_neighbour(world: World) -> None:

@@ -208,23 +208,31 @@ async def test_of_a_program_the_empty_result_commits_to_what_was_run() -> None:
     terms = request(model_id=proven.id)
     malformed = bench.bound(request_input=b"\0" * 3, terms=terms)
     await bench.infer.cycle()
-    hollow = bench.bound(terms=replace(terms, nonce=terms.nonce + 1))
-    bench.engine.behave = lambda _: replace(traced(b"\x05" * 32), no_output="output 'y' is NaN")
-    await bench.infer.cycle()
     rejected = bench.bound(terms=replace(terms, nonce=terms.nonce + 2))
     bench.engine.behave = lambda _: UnusableOutput("the model rejects this input")
     await bench.infer.cycle()
-    for job, root in (
-        (malformed, no_rows_root(proven.terms.program_root)),
-        (hollow, b"\x05" * 32),
-    ):
-        done = bench.jobs.now(job)
-        assert (done.state, done.result) == (JobState.COMPUTED, b"")
-        assert done.answer is not None
-        assert done.answer.trace_root == root
-    assert b"\x05" * 32 in bench.traces.kept
+    done = bench.jobs.now(malformed)
+    assert (done.state, done.result) == (JobState.COMPUTED, b"")
+    assert done.answer is not None
+    assert done.answer.trace_root == no_rows_root(proven.terms.program_root)
     # Nothing shows that there is no output, so saying so would be convicted.
     assert bench.jobs.now(rejected).state is JobState.ACCEPTED
+
+
+async def test_of_a_program_nan_is_a_result() -> None:
+    bench = Bench()
+    proven = model(2)
+    proven = replace(proven, terms=replace(proven.terms, tier=Tier.ROUNDED))
+    bench.registry.models[proven.id] = proven
+    job = bench.bound(terms=request(model_id=proven.id))
+    hollow = np.full_like(OUTPUT, np.nan)
+    bench.engine.behave = lambda _: replace(traced(b"\x05" * 32), outputs={"y": hollow})
+    await bench.infer.cycle()
+    done = bench.jobs.now(job)
+    assert (done.state, done.result, done.reason) == (JobState.COMPUTED, hollow.tobytes(), None)
+    assert done.answer is not None
+    assert done.answer.trace_root == b"\x05" * 32
+    assert b"\x05" * 32 in bench.traces.kept
 
 
 async def test_a_result_that_is_too_large_is_empty_with_its_trace(

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from oracle.core.saved_receipt import SavedReceipt
 from oracle.core.types import Tier
@@ -98,6 +99,18 @@ async def test_an_input_without_output_is_an_answer(scene: Scene) -> None:
     assert report.verdict is Verdict.VERIFIED, report.text()
     assert "a trace of no rows" in said(report, Name.TRACE)
     assert "agrees that there is no output" in said(report, Name.RUN)
+
+
+async def test_outputs_that_fit_no_transaction_are_an_empty_result(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for step in ("run_step", "trace_step"):
+        monkeypatch.setattr(f"oracle.verify.{step}.MAX_RESULT_BYTES", 95)
+    one = await play(scene, result=b"")
+    report = await one.verify()
+    assert report.verdict is Verdict.VERIFIED, report.text()
+    assert "do not fit a transaction" in said(report, Name.TRACE)
+    assert "do not fit a transaction, either" in said(report, Name.RUN)
 
 
 async def test_a_settled_answer_shows_who_was_paid(scene: Scene) -> None:

@@ -114,7 +114,7 @@ async def test_no_output_is_wrong_where_this_machine_has_one(scene: Scene) -> No
     assert "the answer says that there is no output, this machine gets one" in said(
         report, Name.RUN
     )
-    assert "ends with numbers, and the result is empty" in said(report, Name.TRACE, Kind.WRONG)
+    assert "fit a transaction, and the result is empty" in said(report, Name.TRACE, Kind.WRONG)
     assert report.verdict is Verdict.WRONG_ANSWER
 
 
@@ -244,5 +244,6 @@ def test_differences_of_every_shape_and_type_are_found() -> None:
         (np.asarray([2**63], np.uint64), np.asarray([2**63 + 1], np.uint64), 1),
         (np.asarray([-(2**63)], np.int64), np.asarray([2**63 - 1], np.int64), 2**64 - 1),
         (np.asarray([1e300]), np.asarray([-1e300]), 2 * Fraction(1e300)),
+        (np.asarray([np.nan, 2.0, np.inf]), np.asarray([-np.nan, 1.0, np.inf]), 1),
     ):
         assert _distance(np.asarray(one), np.asarray(other)) == distance

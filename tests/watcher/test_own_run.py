@@ -81,10 +81,22 @@ async def test_what_is_no_result_differs(said: bytes) -> None:
     assert (await found(said, epsilon=WAD)).differs is not None
 
 
-async def test_no_output_is_agreed_upon() -> None:
-    nan = replace(good(), no_output="output 'y' is NaN")
-    assert (await found(b"", nan)).differs is None
-    assert "gets no output" in ((await found(OUTPUT.tobytes(), nan)).differs or "")
+async def test_nan_agrees_with_nan_and_with_nothing_else() -> None:
+    hollow = np.full_like(OUTPUT, np.nan)
+    nan = replace(good(), outputs={"y": hollow})
+    assert (await found(hollow.tobytes(), nan)).differs is None
+    assert (await found((-hollow).tobytes(), nan)).differs is None, "of other bits"
+    for epsilon in (WAD, UNCERTIFIED):
+        own = await found(OUTPUT.tobytes(), nan, epsilon=epsilon)
+        assert own.differs == "y is 3.0 at [0, 0], nan on this machine"
+    assert "the result is empty" in ((await found(b"", nan)).differs or "")
+
+
+async def test_a_result_that_fits_no_transaction_may_be_empty(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("oracle.court.message.MAX_RESULT_BYTES", 3)
+    assert (await found(b"")).differs is None
 
 
 async def test_a_malformed_input_and_a_machine_that_cannot() -> None:

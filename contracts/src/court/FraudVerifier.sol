@@ -14,17 +14,7 @@ import {Nest, Site} from "./Nest.sol";
 import {Opcode} from "./Opcode.sol";
 import {Evidence, Openings, Shown} from "./Openings.sol";
 import {Instruction, ProgramRecord, Tensor} from "./ProgramRecord.sol";
-import {
-    ElementProof,
-    EmptyProof,
-    FraudKind,
-    InterfaceProof,
-    LeafOpening,
-    Place,
-    ProgramHeader,
-    TraceClaim
-} from "./Proof.sol";
-import {Scan} from "./Scan.sol";
+import {ElementProof, EmptyProof, FraudKind, InterfaceProof, Place, ProgramHeader, TraceClaim} from "./Proof.sol";
 import {Sha256Tree} from "./Sha256Tree.sol";
 import {Family, Signature, Signatures} from "./Signature.sol";
 
@@ -48,8 +38,6 @@ contract FraudVerifier is IFraudVerifier {
     error NotTheInterface(uint256 record);
     error NotAnInstruction();
     error ElementNotShown(uint256 position);
-    /// @dev Every leaf of every output is asked for; `tensor` is its number in the trace.
-    error OutputMissing(uint256 row, uint256 tensor);
     error LeavesOutside(uint256 first, uint256 count, uint256 leaves);
 
     constructor(IRules arithmetic, IRules elementary, IRules selection, IRules quantised, IRules sum) {
@@ -283,37 +271,17 @@ contract FraudVerifier is IFraudVerifier {
         return _shownElement(shown, tensor, proof.position) == said ? Verdict.Within : Verdict.Violated;
     }
 
-    /// @dev The empty result says that the model gives no output: the input is malformed, and then the trace has no rows,
-    ///      or an output is NaN, or the outputs do not fit a transaction.
+    /// @dev The empty result says that there is nothing to post: the input is malformed, and then the trace has no rows, or
+    ///      the outputs do not fit a transaction. What the outputs are does not matter: NaN is posted like any other number.
     function _judgeEmpty(Claim calldata claim, EmptyProof calldata proof) private view returns (Verdict) {
         _requireProgram(claim, proof.header, proof.trace);
         ProgramRecord.requireRecord(proof.record, proof.header);
         if (proof.record.number != 0) revert NotTheInterface(proof.record.number);
         if (claim.resultHash != sha256("")) revert ResultIsNotEmpty();
 
-        Tensor[] memory outputs = Interface.tensors(proof.record.data, true);
         uint256 rows = proof.trace.rows;
-        if (rows == 0 || rows * Interface.rowBytes(outputs) > MAX_RESULT_BYTES) return Verdict.Within;
-        for (uint256 row; row < rows; ++row) {
-            for (uint256 tensor; tensor < outputs.length; ++tensor) {
-                uint256 number = row * outputs.length + tensor;
-                if (number >= proof.outputs.length) revert OutputMissing(row, outputs[tensor].number);
-                if (_hasNan(proof, proof.outputs[number], outputs[tensor], row)) return Verdict.Within;
-            }
-        }
-        return Verdict.Violated;
-    }
-
-    function _hasNan(EmptyProof calldata proof, LeafOpening calldata leaves, Tensor memory tensor, uint256 row)
-        private
-        view
-        returns (bool)
-    {
-        if (!ElementType.isFloat(tensor.elementType) || tensor.count == 0) return false;
-        Shown memory shown = Openings.prove(leaves, tensor, proof.header, proof.trace, row);
-        uint256 length = tensor.count * ElementType.size(tensor.elementType);
-        if (shown.begin != 0 || shown.end != length) revert OutputMissing(row, tensor.number);
-        return Scan.hasNan(tensor.elementType, shown.source, length);
+        uint256 rowBytes = Interface.rowBytes(Interface.tensors(proof.record.data, true));
+        return rows == 0 || rows * rowBytes > MAX_RESULT_BYTES ? Verdict.Within : Verdict.Violated;
     }
 
     // ---- helpers

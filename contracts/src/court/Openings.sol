@@ -123,7 +123,10 @@ library Openings {
     function element(Evidence memory evidence, uint256 position) internal pure returns (uint256) {
         uint256 bytes_ = ElementType.size(evidence.tensor.elementType);
         Shown memory piece = pieceWith(evidence, position, bytes_);
-        return elementAt(piece.source + position * bytes_ - piece.begin, bytes_);
+        // The position is inside the tensor, and its bytes are inside the piece.
+        unchecked {
+            return elementAt(piece.source + position * bytes_ - piece.begin, bytes_);
+        }
     }
 
     /// @notice The piece in which the element at a position lies. No element straddles two leaves: leaf lengths are
@@ -133,15 +136,19 @@ library Openings {
         pure
         returns (Shown memory piece)
     {
-        uint256 offset = position * bytes_;
+        Shown[] memory pieces = evidence.pieces;
         uint256 number = evidence.last;
-        for (uint256 left = evidence.pieces.length; left != 0; --left) {
-            piece = evidence.pieces[number];
-            if (piece.begin <= offset && offset < piece.end) {
-                evidence.last = number;
-                return piece;
+        // Positions of a tensor, of at most 8 bytes each, and numbers of pieces.
+        unchecked {
+            uint256 offset = position * bytes_;
+            for (uint256 left = pieces.length; left != 0; --left) {
+                piece = pieces[number];
+                if (piece.begin <= offset && offset < piece.end) {
+                    evidence.last = number;
+                    return piece;
+                }
+                if (++number == pieces.length) number = 0;
             }
-            if (++number == evidence.pieces.length) number = 0;
         }
         revert LeafMissing(evidence.operand, position);
     }

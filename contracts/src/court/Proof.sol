@@ -11,7 +11,7 @@ enum FraudKind {
     Output,
     /// The trace has another number of rows than the input; none where the input is malformed.
     Rows,
-    /// The result is empty, but the trace ends with numbers.
+    /// The result is empty, but the trace has rows, and their outputs fit a transaction.
     Empty
 }
 
@@ -82,12 +82,11 @@ struct InterfaceProof {
     LeafOpening leaves;
 }
 
-/// @notice Every output of every row: tensors within rows.
+/// @notice How many rows the trace has, and how large the outputs of each are.
 struct EmptyProof {
     ProgramHeader header;
     TraceClaim trace;
     RecordOpening record;
-    LeafOpening[] outputs;
 }
 
 /// @notice Leaves of a tensor that somebody wants to see.

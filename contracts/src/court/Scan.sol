@@ -3,15 +3,14 @@ pragma solidity 0.8.37;
 
 import {ElementType} from "./ElementType.sol";
 
-/// @title Looks through many elements at once: for NaN, for infinity, for bytes that are no bool
+/// @title Looks through many elements at once: for NaN and infinity, for bytes that are no bool
 /// @dev Elements are little-endian, so in a word that is read big-endian the bytes of each lane are reversed: the sign and
 ///      the exponent lie in its low bytes. A lane "is set" where its highest bit is.
 library Scan {
-    /// @dev The highest bit of each lane, and its exponent and fraction bits.
+    /// @dev The highest bit of each lane, and its exponent bits.
     struct Lanes {
         uint256 tops;
         uint256 exponents;
-        uint256 fractions;
     }
 
     uint256 private constant LANES_32 = 0x0000000100000001000000010000000100000001000000010000000100000001;
@@ -30,17 +29,6 @@ library Scan {
         return false;
     }
 
-    /// @notice Whether some element is NaN; false for types that have none.
-    function hasNan(uint256 kind, uint256 source, uint256 length) internal pure returns (bool) {
-        if (!ElementType.isFloat(kind)) return false;
-        Lanes memory lanes = _lanes(kind);
-        for (uint256 offset; offset < length; offset += 32) {
-            uint256 word = _word(source, offset, length);
-            if (_notFinite(word, lanes) & _notZero(word & lanes.fractions, lanes.tops) != 0) return true;
-        }
-        return false;
-    }
-
     function _hasOtherBool(uint256 source, uint256 length) private pure returns (bool) {
         for (uint256 offset; offset < length; offset += 32) {
             if (_word(source, offset, length) & NO_BOOL != 0) return true;
@@ -51,8 +39,8 @@ library Scan {
     /// @dev Of float32 the bytes are fraction, fraction, exponent's last bit and fraction, sign and exponent.
     function _lanes(uint256 kind) private pure returns (Lanes memory) {
         return kind == ElementType.FLOAT32
-            ? Lanes(LANES_32 << 31, LANES_32 * 0x807f, LANES_32 * 0xffff7f00)
-            : Lanes(LANES_64 << 63, LANES_64 * 0xf07f, LANES_64 * 0xffffffffffff0f00);
+            ? Lanes(LANES_32 << 31, LANES_32 * 0x807f)
+            : Lanes(LANES_64 << 63, LANES_64 * 0xf07f);
     }
 
     /// @dev Lanes whose exponent bits are all set.

@@ -2,7 +2,8 @@
 pragma solidity 0.8.37;
 
 /// @notice The terms of a sum in any order, eight to a group of three words of memory, in lanes of 32 bits: two factors of
-///         the magnitude, and sign (bit 31) and exponent (bits 0 to 8). A term is ±factor·factor·2^(exponent - 300).
+///         the magnitude, and sign (bit 31) and exponent (bits 0 to 8). A term is ±factor·factor·2^(exponent - 300); one that
+///         is zero has the exponent 511.
 struct TermList {
     /// Where in memory the first group lies, and where the last ends.
     uint256 start;
@@ -63,7 +64,7 @@ library Terms {
                 uint256 mask = _present(factor, other);
                 highest = _larger(highest, exponents & mask);
                 lowest = _larger(lowest, (EXPONENTS ^ exponents) & mask);
-                _store(target, factor, other, exponents | ((x ^ y) & SIGNS));
+                _store(target, factor, other, exponents | (EXPONENTS ^ mask) | ((x ^ y) & SIGNS));
                 target += GROUP_BYTES;
             }
         }
@@ -148,6 +149,7 @@ library Terms {
             list.special |= _specials(x);
             list.highest = _larger(list.highest, exponents & mask);
             list.lowest = _larger(list.lowest, (EXPONENTS ^ exponents) & mask);
+            exponents |= EXPONENTS ^ mask;
         }
         _store(target, factor, ONES, exponents | (x & SIGNS));
     }
@@ -167,7 +169,7 @@ library Terms {
             // Bit 31 of a lane stays where a is not less than b; 2^31 - 1 more fills the bits below it.
             uint256 kept = ((a | SIGNS) - b) & SIGNS;
             uint256 mask = kept - (kept >> 31);
-            return (a & mask) | (b & ~mask);
+            return b ^ ((a ^ b) & mask);
         }
     }
 
@@ -180,8 +182,8 @@ library Terms {
 
     // ---- sums
 
-    /// @dev No bits are cut off: every term that is not zero has at least the unit's exponent, and a shift of zero by a
-    ///      negative number, which is a huge one, is zero.
+    /// @dev No bits are cut off: no lane has an exponent below the unit, and none of a term that is not zero has one more
+    ///      than 144 above it. Signs are bytes of 0 or 2^7, by which `negative` is too large until the end: below 2^223.
     function _total(TermList memory list, uint256 unit)
         private
         pure
@@ -189,25 +191,43 @@ library Terms {
     {
         uint256 from = list.start;
         uint256 end = list.end;
+        uint256 units;
+        unchecked {
+            units = ONES * unit;
+        }
+        // Lane by lane and without a loop: a claim may have thousands of taps.
         assembly ("memory-safe") {
             for {} lt(from, end) { from := add(from, GROUP_BYTES) } {
                 let x := mload(from)
                 let y := mload(add(from, 0x20))
-                let z := mload(add(from, 0x40))
-                for { let pairs := 4 } pairs { pairs := sub(pairs, 1) } {
-                    let t := shl(sub(and(z, 0x1ff), unit), mul(and(x, LANE), and(y, LANE)))
-                    magnitude := add(magnitude, t)
-                    negative := add(negative, mul(t, and(shr(31, z), 1)))
-                    t := shl(sub(and(shr(32, z), 0x1ff), unit), mul(and(shr(32, x), LANE), and(shr(32, y), LANE)))
-                    magnitude := add(magnitude, t)
-                    negative := add(negative, mul(t, and(shr(63, z), 1)))
-                    x := shr(64, x)
-                    y := shr(64, y)
-                    z := shr(64, z)
-                }
+                let z := sub(mload(add(from, 0x40)), units)
+                let t := shl(byte(3, z), mul(shr(224, x), shr(224, y)))
+                magnitude := add(magnitude, t)
+                negative := add(negative, mul(t, byte(0, z)))
+                t := shl(byte(7, z), mul(and(shr(192, x), LANE), and(shr(192, y), LANE)))
+                magnitude := add(magnitude, t)
+                negative := add(negative, mul(t, byte(4, z)))
+                t := shl(byte(11, z), mul(and(shr(160, x), LANE), and(shr(160, y), LANE)))
+                magnitude := add(magnitude, t)
+                negative := add(negative, mul(t, byte(8, z)))
+                t := shl(byte(15, z), mul(and(shr(128, x), LANE), and(shr(128, y), LANE)))
+                magnitude := add(magnitude, t)
+                negative := add(negative, mul(t, byte(12, z)))
+                t := shl(byte(19, z), mul(and(shr(96, x), LANE), and(shr(96, y), LANE)))
+                magnitude := add(magnitude, t)
+                negative := add(negative, mul(t, byte(16, z)))
+                t := shl(byte(23, z), mul(and(shr(64, x), LANE), and(shr(64, y), LANE)))
+                magnitude := add(magnitude, t)
+                negative := add(negative, mul(t, byte(20, z)))
+                t := shl(byte(27, z), mul(and(shr(32, x), LANE), and(shr(32, y), LANE)))
+                magnitude := add(magnitude, t)
+                negative := add(negative, mul(t, byte(24, z)))
+                t := shl(byte(31, z), mul(and(x, LANE), and(y, LANE)))
+                magnitude := add(magnitude, t)
+                negative := add(negative, mul(t, byte(28, z)))
             }
         }
-        return (magnitude, negative, 0);
+        return (magnitude, negative >> 7, 0);
     }
 
     /// @dev The same where some terms reach below the unit.
