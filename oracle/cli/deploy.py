@@ -62,7 +62,7 @@ async def run(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Deploy registry, staking, oracle and court with the owner's key; write the addresses file."""
+    """Deploy all contracts with the owner's key; write the addresses file."""
     configured = settings()
     out = output(as_json)
     path = configured.deployment_path

@@ -24,7 +24,7 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = {
     "bench": ("bench", "Measure gas, latency, throughput, hashing, and what accountability costs."),
     "deploy": (
         "deploy",
-        "Deploy registry, staking, oracle and court with the owner's key; write the addresses file.",
+        "Deploy all contracts with the owner's key; write the addresses file.",
     ),
     "request": ("request", "Ask a model, and with --wait print its answer."),
     "show": (
