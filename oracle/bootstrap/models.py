@@ -15,6 +15,7 @@ from oracle.chain.sender import TransactionSender
 from oracle.core.model import UNCERTIFIED, ModelTerms
 from oracle.core.schema import ModelSchema
 from oracle.core.types import ZERO_BYTES32, Tier
+from oracle.court.proof_size import require_provable
 from oracle.devnet.bring_up import register_model
 from oracle.errors import ProgramError
 from oracle.inference.model_file import ModelFile, inspect, read_bounded
@@ -24,6 +25,7 @@ from oracle.inference.provider import CPU
 from oracle.inference.session import SessionSettings
 from oracle.ports import Tensors
 from oracle.program.compile import CompiledProgram, compile_model
+from oracle.program.encoding import encode
 from oracle.program.instruction import Trace
 from oracle.program.manifest import ProgramManifest
 from oracle.program.profile import profile_hash
@@ -101,6 +103,7 @@ def prepare_model(
     say(f"compiling {path.name}")
     source = read_bounded(path)
     compiled = compile_model(source, name=path.name, tier=tier)
+    require_provable(compiled.program, encode(compiled.program))
     if manifest is None:
         manifest = _measured(compiled, source, path.name, rows, certify_on, say)
     elif (manifest.source_sha256, manifest.tier) != (

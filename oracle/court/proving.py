@@ -28,6 +28,7 @@ from oracle.court.proof import (
     OperandOpening,
     TraceClaim,
 )
+from oracle.court.proof_size import leaf_runs
 from oracle.court.taps import domain_index, places_read
 from oracle.court.verdict import Verdict
 from oracle.errors import TraceError
@@ -153,24 +154,13 @@ class Prover:
         )
 
     def _runs(self, access: Access, places: Iterable[int]) -> Iterator[tuple[int, int]]:
-        """Leaves that hold these positions, as (first, count); a gap is shown with them where that
-        is shorter than a path of its own."""
-        info = self.program.info(access)
-        leaf_bytes = self.program.leaf_bytes
-        leaves = sorted({place * info.element.item_size // leaf_bytes for place in places})
+        """Leaves that hold these positions, as (first, count)."""
         levels = self.commitment.levels
         if access.space is Space.CONSTANT:
             levels = self.encoded.constant_levels
         path_bytes = merkle.DIGEST_BYTES * (len(levels) - 1)
-        if not leaves:
-            return
-        first = last = leaves[0]
-        for leaf in leaves[1:]:
-            if (leaf - last - 1) * leaf_bytes > path_bytes:
-                yield first, last - first + 1
-                first = leaf
-            last = leaf
-        yield first, last - first + 1
+        item_bytes = self.program.info(access).element.item_size
+        return leaf_runs(places, item_bytes, self.program.leaf_bytes, path_bytes)
 
     def _leaf_of(self, row: int, tensor: int, position: int) -> Opening:
         info = self.program.tensors[tensor]
