@@ -1,7 +1,7 @@
 """Whether every element of a program can be proven wrong in one transaction.
 
-A proof shows whole leaves, each run of them with a path. Its size is worked out before anybody runs a
-program, at the ends and the middle of every output: what others read lies alike. Knows no chain.
+A proof shows whole leaves, each run of them with a path. Its size is worked out before anybody
+runs a program, at the ends and the middle of every output: others read alike. Knows no chain.
 """
 
 from __future__ import annotations
