@@ -13,6 +13,7 @@ from oracle.client import OracleClient, connect
 from oracle.core.saved_receipt import Contracts
 from oracle.devnet.state import DevnetState
 from oracle.errors import ConfigurationError
+from oracle.service.transact import TransactPolicy
 from oracle.settings import Settings
 
 Role = Literal["signer", "owner", "requester"]
@@ -48,6 +49,17 @@ def contracts(deployed: Deployment) -> Contracts:
         staking=deployed.staking,
         token=deployed.token,
         court=deployed.court,
+    )
+
+
+def transact_policy(settings: Settings) -> TransactPolicy:
+    """How transactions are repeated and made dearer, for whoever sends some."""
+    return TransactPolicy(
+        max_in_flight=settings.max_in_flight,
+        resend_seconds=settings.resend_seconds,
+        bump_seconds=settings.bump_seconds,
+        bump_percent=settings.bump_percent,
+        max_fee_wei=int(settings.max_fee_gwei * 10**9),
     )
 
 

@@ -39,7 +39,7 @@ from oracle.service.post import Post
 from oracle.service.retain import Retain
 from oracle.service.reveal import Reveal, RevealPolicy
 from oracle.service.settle import Settle
-from oracle.service.transact import Transact, TransactPolicy
+from oracle.service.transact import Transact
 from oracle.service.watch import Watch, WatchPolicy
 from oracle.settings import Settings
 from oracle.storage.claim import claimed
@@ -182,13 +182,7 @@ async def _open_claimed(
                 key,
                 clock,
                 deployment.chain_id,
-                TransactPolicy(
-                    max_in_flight=settings.max_in_flight,
-                    resend_seconds=settings.resend_seconds,
-                    bump_seconds=settings.bump_seconds,
-                    bump_percent=settings.bump_percent,
-                    max_fee_wei=int(settings.max_fee_gwei * 10**9),
-                ),
+                connection.transact_policy(settings),
             )
             post = Post(jobs, gateway, transact, contract, key.address)
             domain = deployment.domain

@@ -24,7 +24,7 @@ from oracle.core.schema import ModelSchema
 from oracle.core.types import Tier
 from oracle.inference.model_library import ModelLibrary
 from oracle.ports import DatabaseIdentity, Inference, Tensors
-from oracle.service.transact import Transact, TransactPolicy
+from oracle.service.transact import Transact
 from oracle.settings import Settings
 from oracle.storage.claim import claimed
 from oracle.storage.storage import Storage, open_storage
@@ -141,13 +141,7 @@ async def _opened(
         key,
         clock,
         deployment.chain_id,
-        TransactPolicy(
-            max_in_flight=settings.max_in_flight,
-            resend_seconds=settings.resend_seconds,
-            bump_seconds=settings.bump_seconds,
-            bump_percent=settings.bump_percent,
-            max_fee_wei=int(settings.max_fee_gwei * 10**9),
-        ),
+        connection.transact_policy(settings),
     )
     court = CourtBinding(rpc, deployment.court)
     proceedings = CourtReader(rpc, deployment.court, largest_span=settings.range_blocks)

@@ -6,18 +6,13 @@ found, nor of who signs or sends.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
+from typing import Any, Final
 
-from oracle.chain import abi
-from oracle.chain.abi import EventAbi
 from oracle.chain.binding import Binding
-from oracle.chain.codec import position_of
-from oracle.chain.coder import UnreadableData
+from oracle.chain.log_decoder import LogDecoder
 from oracle.chain.rpc import Rpc
-from oracle.chain.wire import RawLog, to_bytes
 from oracle.core import dispute as events
 from oracle.core.dispute import (
     DemandedLeaves,
@@ -31,7 +26,6 @@ from oracle.core.model import ModelTerms
 from oracle.core.receipt import AnswerCommitment
 from oracle.core.request import Request
 from oracle.core.types import Address
-from oracle.errors import ChainUnreachable
 
 CONTRACT = "DisputeManager"
 NO_SALT = bytes(32)
@@ -198,33 +192,6 @@ class CourtBinding(Binding):
 # ---- events
 
 
-def decode_log(log: RawLog) -> ChainEvent | None:
-    """The event a log of the court carries, or None for one that is about no request.
-
-    Raises:
-        ChainUnreachable: the log is cut short or malformed, which only a faulty endpoint makes it.
-    """
-    try:
-        topics: list[str] = log["topics"]
-        known = _readers().get(topics[0]) if topics else None
-        if known is None:
-            return None
-        event, build = known
-        joined = bytes.fromhex("".join([topic[2:] for topic in topics[1:]]))
-        indexed, unindexed = event.decode(joined, to_bytes(log["data"]))
-        return build(position_of(log), *indexed, *unindexed)
-    except (UnreadableData, KeyError, ValueError, TypeError, IndexError) as error:
-        raise ChainUnreachable(
-            f"the node sent a log that cannot be read: {error}",
-            hint="use another endpoint; this one is faulty",
-        ) from error
-
-
-def decode_logs(logs: Iterable[RawLog]) -> tuple[ChainEvent, ...]:
-    """The events of several logs, in their order, such as a receipt's."""
-    return tuple(event for event in map(decode_log, logs) if event is not None)
-
-
 def _fraud_proven(at: Position, *values: Any) -> ChainEvent:
     request_id, operator, watcher, claim, held = values
     return events.FraudProven(at, request_id, operator, watcher, FraudClaim(*claim), held)
@@ -247,24 +214,20 @@ def _reveal_demanded(at: Position, *values: Any) -> ChainEvent:
     return events.RevealDemanded(at, request_id, operator, demander, demand)
 
 
-_BUILDERS: Mapping[str, Callable[..., ChainEvent]] = {
-    "FraudProven": _fraud_proven,
-    "PriorityClaimed": events.PriorityClaimed,
-    "ShareCollected": events.ShareCollected,
-    "RevealDemanded": _reveal_demanded,
-    "Revealed": events.Revealed,
-    "DemandDismissed": events.DemandDismissed,
-    "RevealTimedOut": events.RevealTimedOut,
-    "DemandRefunded": events.DemandRefunded,
-    "EquivocationSlashed": events.EquivocationSlashed,
-}
+_DECODER: Final = LogDecoder(
+    CONTRACT,
+    {
+        "FraudProven": _fraud_proven,
+        "PriorityClaimed": events.PriorityClaimed,
+        "ShareCollected": events.ShareCollected,
+        "RevealDemanded": _reveal_demanded,
+        "Revealed": events.Revealed,
+        "DemandDismissed": events.DemandDismissed,
+        "RevealTimedOut": events.RevealTimedOut,
+        "DemandRefunded": events.DemandRefunded,
+        "EquivocationSlashed": events.EquivocationSlashed,
+    },
+)
 
-
-@cache
-def _readers() -> Mapping[str, tuple[EventAbi, Callable[..., ChainEvent]]]:
-    """By the first topic, as the node writes it."""
-    declared = abi.load(CONTRACT).events
-    return {
-        "0x" + declared[name].topic.hex(): (declared[name], build)
-        for name, build in _BUILDERS.items()
-    }
+decode_log = _DECODER.decode
+decode_logs = _DECODER.decode_all

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from oracle.chain.codec import position_of
 from oracle.chain.coder import UnreadableData
+from oracle.chain.log_decoder import position_of
 from oracle.chain.logs import LogScanner
 from oracle.chain.rpc import Rpc
 from oracle.chain.staking_contract import StakingBinding

@@ -6,6 +6,7 @@ weights are `scripts.dishonest_operator`.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar, cast
@@ -22,7 +23,7 @@ from oracle.program.instruction import Trace
 Adapter = TypeVar("Adapter")
 
 
-class _Altering:
+class _Altering(ABC):
     """An engine whose runs are changed before anybody sees them."""
 
     def __init__(self, engine: InferenceEngine) -> None:
@@ -43,8 +44,8 @@ class _Altering:
         found = await self._engine.run_each(program_root, schema, inputs, tier)
         return [self.altered(one) if isinstance(one, Inference) else one for one in found]
 
-    def altered(self, run: Inference) -> Inference:
-        raise NotImplementedError
+    @abstractmethod
+    def altered(self, run: Inference) -> Inference: ...
 
 
 class _Traceless(_Altering):
