@@ -180,7 +180,8 @@ contract ChequeClearing is InferenceConsumer, EIP712 {
     }
 
     /// @notice Gives a cheque back whose request is dead but whose notice failed; the payee may also take it back
-    ///         from a request that nobody has accepted. `terms` are those of the oracle's `RequestCreated`.
+    ///         from a request that nobody has accepted. `terms` are those of the oracle's `RequestCreated`. (An answer
+    ///         whose notice failed clears by `hearAgain`.)
     function recover(InferenceRequest calldata terms) external {
         bytes32 requestId = ORACLE.requestIdOf(terms);
         address payee = presented[requestId].payee;

@@ -133,9 +133,12 @@ contract DisputeManager is IDisputeManager, ReentrancyGuardTransient {
         });
         _requireViolated(claim_, proof);
         bytes32 requestId = _requestIdOf(request);
-        uint40 announced = announcedAt[announcementOf(msg.sender, requestId, keccak256(proof), salt)];
+        bytes32 announcement = announcementOf(msg.sender, requestId, keccak256(proof), salt);
+        uint40 announced = announcedAt[announcement];
         uint96 held;
         if (announced != 0 && _now() - announced >= ANNOUNCEMENT_AGE) {
+            // It has served: no share is held that an earlier announcement could claim. Clearing it is refunded.
+            delete announcedAt[announcement];
             IInferenceOracle(ORACLE).voidAnswer(request, commitment, msg.sender);
         } else {
             held = _voidForShare(request, commitment);
@@ -218,7 +221,7 @@ contract DisputeManager is IDisputeManager, ReentrancyGuardTransient {
         if (!IFraudVerifier(VERIFIER).isRevealed(demand.programRoot, traceRoot, demand.leaves, data, path)) {
             revert NotRevealed(demand.requestId, demand.number);
         }
-        emit Revealed(demand.requestId, demand.number, data);
+        emit Revealed(demand.requestId, demand.number, data, path);
         _meet(request, demand);
     }
 
@@ -233,7 +236,7 @@ contract DisputeManager is IDisputeManager, ReentrancyGuardTransient {
             rows == demand.leaves.rows
                 || !IFraudVerifier(VERIFIER).rowsOf(demand.programRoot, traceRoot, rows, treeRoot)
         ) revert NotDismissed(demand.requestId, demand.number);
-        emit DemandDismissed(demand.requestId, demand.number, rows);
+        emit DemandDismissed(demand.requestId, demand.number, rows, treeRoot);
         _meet(request, demand);
     }
 
@@ -461,9 +464,7 @@ contract DisputeManager is IDisputeManager, ReentrancyGuardTransient {
     }
 
     function _requireSigned(address operator, SignedAnswer calldata signed) private view {
-        bytes32 domainSeparator =
-            keccak256(abi.encode(DOMAIN_TYPEHASH, ORACLE_NAME_HASH, ORACLE_VERSION_HASH, block.chainid, ORACLE));
-        bytes32 digest = MessageHashUtils.toTypedDataHash(domainSeparator, signed.signedHash());
+        bytes32 digest = MessageHashUtils.toTypedDataHash(_oracleDomain(), signed.signedHash());
         (address recovered, ECDSA.RecoverError failure,) = ECDSA.tryRecoverCalldata(digest, signed.signature);
         if (failure != ECDSA.RecoverError.NoError || !IOperatorStaking(STAKING).wasSigner(operator, recovered)) {
             revert NotSigner(operator, recovered);
@@ -531,8 +532,14 @@ contract DisputeManager is IDisputeManager, ReentrancyGuardTransient {
         if (state != RequestState.RevealPending) revert NotInDispute(requestId, state);
     }
 
+    /// @dev As the oracle's `requestIdOf`, which need not be asked.
     function _requestIdOf(InferenceRequest calldata request) private view returns (bytes32) {
-        return IInferenceOracle(ORACLE).requestIdOf(request);
+        return MessageHashUtils.toTypedDataHash(_oracleDomain(), request.calldataStructHash());
+    }
+
+    /// @dev The EIP-712 domain in which requests are numbered and answers signed.
+    function _oracleDomain() private view returns (bytes32) {
+        return keccak256(abi.encode(DOMAIN_TYPEHASH, ORACLE_NAME_HASH, ORACLE_VERSION_HASH, block.chainid, ORACLE));
     }
 
     function _stateOf(bytes32 requestId) private view returns (RequestState state, uint40 settleAt) {

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: MIT
-pragma solidity 0.8.37;
+pragma solidity ^0.8.27;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {TransientSlot} from "@openzeppelin/contracts/utils/TransientSlot.sol";
 
 import {IInferenceConsumer} from "./interfaces/IInferenceConsumer.sol";
 import {IInferenceOracle} from "./interfaces/IInferenceOracle.sol";
 import {IModelRegistry} from "./interfaces/IModelRegistry.sol";
 import {IOperatorStaking} from "./interfaces/IOperatorStaking.sol";
-import {RequestParams} from "./types/InferenceRequest.sol";
-import {Notice} from "./types/RequestState.sol";
+import {AnswerCommitment} from "./types/Answer.sol";
+import {InferenceRequest, RequestParams} from "./types/InferenceRequest.sol";
+import {DeliveryState, Notice, RequestState} from "./types/RequestState.sol";
 
 /// @title The base of a contract that asks a model
 /// @notice A dApp contract inherits this, asks with `_ask` or `_askWithPull`, and acts in its hooks:
@@ -22,8 +24,9 @@ import {Notice} from "./types/RequestState.sol";
 ///             function _onVoided(bytes32 requestId, bytes32 modelId) internal override { ... }
 ///
 ///         A request ends in `_onFinal` or `_onVoided`, unless this contract cancels it. A hook that reverts, or
-///         needs more than the gas it asked for, moves no money; anyone may have the notice delivered again
-///         through the oracle. (An eager consumer that has heard the answer is not told that it is final.)
+///         needs more than the gas it asked for, moves no money; anyone may have the notice delivered again:
+///         through the oracle, with the same gas, or by `hearAgain`, with as much as they bring. (An eager
+///         consumer that has heard the answer is not told that it is final.)
 ///
 ///         The result is what the operator posted. Its hash is what was judged, its form is not: check the
 ///         length before reading it (`Tensors`), lest a malformed one make the hook revert for good. Scores are only
@@ -31,6 +34,8 @@ import {Notice} from "./types/RequestState.sol";
 ///         may be NaN or infinite, like the numbers that its run ends with: ask `Tensors.isFinite` before you compute.
 abstract contract InferenceConsumer is IInferenceConsumer {
     using SafeERC20 for IERC20;
+    using TransientSlot for bytes32;
+    using TransientSlot for TransientSlot.BooleanSlot;
 
     IInferenceOracle public immutable ORACLE;
     IOperatorStaking public immutable STAKING;
@@ -38,9 +43,15 @@ abstract contract InferenceConsumer is IInferenceConsumer {
 
     /// @notice Seconds an operator is given to answer, unless a request says otherwise.
     uint40 internal constant DEFAULT_TIME_TO_ANSWER = 1 hours;
+    /// @dev Transient, and set while `hearAgain` has the oracle take note.
+    bytes32 private constant HEARING_AGAIN = keccak256("InferenceConsumer.hearAgain");
 
     error NotOracle(address caller);
     error UnexpectedRequest(bytes32 requestId);
+    /// @notice A request asked to be `eager`, and this contract does not say what to do with such an answer.
+    error EagerNotHandled();
+    /// @notice The request promised its notices less gas than it takes to find out whose it is.
+    error PromisedTooLittle(uint32 callbackGasLimit);
 
     constructor(IInferenceOracle oracle) {
         ORACLE = oracle;
@@ -53,9 +64,40 @@ abstract contract InferenceConsumer is IInferenceConsumer {
     function onInferenceNotice(bytes32 requestId, Notice notice, bytes32 modelId, bytes calldata result) external {
         require(msg.sender == address(ORACLE), NotOracle(msg.sender));
         require(_expects(requestId), UnexpectedRequest(requestId));
+        // The oracle has but to note that it is heard: the hook runs when that is done.
+        if (HEARING_AGAIN.asBoolean().tload()) return;
         if (notice == Notice.Final) _onFinal(requestId, modelId, result);
         else if (notice == Notice.Voided) _onVoided(requestId, modelId);
         else _onAnswered(requestId, modelId, result);
+    }
+
+    /// @notice Hears a notice that failed, with all the gas of this transaction. Anyone may call it: the oracle says
+    ///         that the notice is due, and checks every byte. It is heard once, as any other; a hook that reverts
+    ///         takes all of this back, and says why.
+    /// @dev Here a hook runs outside of the oracle's lock, and with another caller than the oracle.
+    /// @param terms Those of `RequestCreated`.
+    /// @param commitment Of the answer; like `result`, empty for a request that came to nothing.
+    function hearAgain(InferenceRequest calldata terms, AnswerCommitment calldata commitment, bytes calldata result)
+        external
+    {
+        bytes32 requestId = ORACLE.requestIdOf(terms);
+        require(terms.consumer == address(this) && _expects(requestId), UnexpectedRequest(requestId));
+
+        HEARING_AGAIN.asBoolean().tstore(true);
+        ORACLE.retryNotice(terms, commitment, result);
+        HEARING_AGAIN.asBoolean().tstore(false);
+        (RequestState state, DeliveryState delivery,,) = ORACLE.stateOf(requestId);
+        require(delivery == DeliveryState.Delivered, PromisedTooLittle(terms.callbackGasLimit));
+
+        // Nobody can have the hook run with less than it was promised.
+        uint256 available = gasleft();
+        require(
+            available >= terms.callbackGasLimit,
+            IInferenceOracle.NotEnoughGasForCallback(available, terms.callbackGasLimit)
+        );
+        if (state == RequestState.Settled) _onFinal(requestId, terms.modelId, result);
+        else if (state == RequestState.Answered) _onAnswered(requestId, terms.modelId, result);
+        else _onVoided(requestId, terms.modelId);
     }
 
     // ---- what the dApp says
@@ -73,13 +115,17 @@ abstract contract InferenceConsumer is IInferenceConsumer {
 
     /// @notice There is an answer that can still be disputed. Heard only where `eager` was asked for; what is
     ///         done here must be undone in `_onVoided`.
-    function _onAnswered(bytes32 requestId, bytes32 modelId, bytes calldata result) internal virtual {}
+    /// @dev Refused unless it is overridden. What was not heard so early is heard in `_onFinal`.
+    function _onAnswered(bytes32, bytes32, bytes calldata) internal virtual {
+        revert EagerNotHandled();
+    }
 
     // ---- asking
 
     /// @notice Terms for the common case: any operator, an hour to answer, the model's own challenge window, the
     ///         smallest bond, and one notice, to this contract, when the answer is final.
-    /// @param callbackGasLimit What the hooks of this request are guaranteed; leave room for `_expects`.
+    /// @param callbackGasLimit What each hook of this request is guaranteed, `_expects` included. What one uses, the
+    ///        test double measures: `MockInferenceOracle.gasUsedBy`.
     function _defaults(bytes32 modelId, uint96 fee, uint32 callbackGasLimit)
         internal
         view

@@ -61,9 +61,13 @@ contract OperatorStaking is IOperatorStaking, ReentrancyGuardTransient {
 
     // ---- modifiers
 
-    /// @dev These verbs call nobody, so they need not take the lock: it is enough that nobody holds it.
-    modifier onlyOracle() {
+    /// @dev For verbs that call nobody, and so need not take the lock: it is enough that nobody holds it.
+    modifier notEntered() {
         if (_reentrancyGuardEntered()) revert ReentrancyGuardReentrantCall();
+        _;
+    }
+
+    modifier onlyOracle() {
         if (msg.sender != ORACLE) revert NotOracle(msg.sender);
         _;
     }
@@ -174,7 +178,12 @@ contract OperatorStaking is IOperatorStaking, ReentrancyGuardTransient {
     // ---- the oracle
 
     /// @inheritdoc IOperatorStaking
-    function lock(address operator, uint96 bond_) external onlyOracle returns (address signer, uint32 sequence) {
+    function lock(address operator, uint96 bond_)
+        external
+        notEntered
+        onlyOracle
+        returns (address signer, uint32 sequence)
+    {
         signer = _requireOperator(operator);
         StakeBook book = _books[operator];
         if (book.free() < bond_) revert FreeStakeTooLow(bond_, book.free());
@@ -190,7 +199,7 @@ contract OperatorStaking is IOperatorStaking, ReentrancyGuardTransient {
         uint256 timeLeft,
         uint256 window,
         uint256 callbackGasLimit
-    ) external onlyOracle returns (uint32 sequence) {
+    ) external notEntered onlyOracle returns (uint32 sequence) {
         Offer memory offer = _offers[operator][modelId];
         if (offer.capacity == 0 || fee < offer.price || bond_ > offer.maxBond) return 0;
         if (timeLeft < offer.minTime || window > offer.maxWindow || callbackGasLimit > offer.maxCallbackGas) return 0;
@@ -200,13 +209,13 @@ contract OperatorStaking is IOperatorStaking, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IOperatorStaking
-    function recordAnswers(address operator, uint32 count) external onlyOracle returns (address signer) {
+    function recordAnswers(address operator, uint32 count) external notEntered onlyOracle returns (address signer) {
         if (count != 0) _books[operator] = _books[operator].withAnswers(count);
         return _signerOf(operator);
     }
 
     /// @inheritdoc IOperatorStaking
-    function release(address operator, uint96 bond_) external onlyOracle returns (address payout) {
+    function release(address operator, uint96 bond_) external notEntered onlyOracle returns (address payout) {
         _books[operator] = _books[operator].withRelease(bond_);
         return _keys[operator].payout;
     }
@@ -224,7 +233,7 @@ contract OperatorStaking is IOperatorStaking, ReentrancyGuardTransient {
         uint16 requesterBps,
         address watcher,
         uint16 watcherBps
-    ) external nonReentrant returns (uint96 taken) {
+    ) external notEntered returns (uint96 taken) {
         if (msg.sender != ORACLE) {
             if (msg.sender != COURT) revert NotSlasher(msg.sender);
             if (unlocked != 0 || unanswered) revert NotUnlocker(msg.sender);

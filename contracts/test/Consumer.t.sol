@@ -41,11 +41,11 @@ contract Notebook is InferenceConsumer {
         return expected[requestId];
     }
 
-    function _onFinal(bytes32 requestId, bytes32 modelId, bytes calldata result) internal override {
+    function _onFinal(bytes32 requestId, bytes32 modelId, bytes calldata result) internal virtual override {
         (lastRequestId, lastModelId, lastResult, lastHook) = (requestId, modelId, result, "final");
     }
 
-    function _onVoided(bytes32 requestId, bytes32 modelId) internal override {
+    function _onVoided(bytes32 requestId, bytes32 modelId) internal virtual override {
         (lastRequestId, lastModelId, lastResult, lastHook) = (requestId, modelId, "", "voided");
     }
 }
@@ -54,8 +54,46 @@ contract Notebook is InferenceConsumer {
 contract EagerNotebook is Notebook {
     constructor(IInferenceOracle oracle) Notebook(oracle) {}
 
-    function _onAnswered(bytes32 requestId, bytes32 modelId, bytes calldata result) internal override {
+    function _onAnswered(bytes32 requestId, bytes32 modelId, bytes calldata result) internal virtual override {
         (lastRequestId, lastModelId, lastResult, lastHook) = (requestId, modelId, result, "answered");
+    }
+}
+
+/// @notice Needs more gas than its requests promise, or reverts for a reason of its own.
+contract HungryNotebook is EagerNotebook {
+    uint256 private constant NEEDED = 500_000;
+
+    bool public refusing;
+    uint256 public gasAtEntry;
+
+    error Refusing();
+
+    constructor(IInferenceOracle oracle) EagerNotebook(oracle) {}
+
+    function setRefusing(bool refusing_) external {
+        refusing = refusing_;
+    }
+
+    function _onFinal(bytes32 requestId, bytes32 modelId, bytes calldata result) internal override {
+        _work();
+        super._onFinal(requestId, modelId, result);
+    }
+
+    function _onVoided(bytes32 requestId, bytes32 modelId) internal override {
+        _work();
+        super._onVoided(requestId, modelId);
+    }
+
+    function _onAnswered(bytes32 requestId, bytes32 modelId, bytes calldata result) internal override {
+        _work();
+        super._onAnswered(requestId, modelId, result);
+    }
+
+    function _work() private {
+        gasAtEntry = gasleft();
+        require(!refusing, Refusing());
+        uint256 start = gasleft();
+        while (start - gasleft() < NEEDED) {}
     }
 }
 
@@ -135,12 +173,18 @@ contract ConsumerTest is Deployment {
         assertEq(notebook.lastResult(), RESULT);
     }
 
-    function test_OnAnswered_IsIgnoredByDefault() public {
+    function test_OnAnswered_IsRefusedByDefaultSoThatTheFinalAnswerIsHeard() public {
         (InferenceRequest memory terms, bytes32 requestId) = _ask(notebook, true);
-        _acceptAndAnswer(terms);
+        AnswerCommitment memory commitment = _acceptAndAnswer(terms);
         assertEq(notebook.lastHook(), "");
-        (, DeliveryState delivery,,) = system.oracle.stateOf(requestId);
-        assertEq(uint8(delivery), uint8(DeliveryState.Delivered));
+        _assertDelivery(requestId, DeliveryState.Failed);
+        vm.expectRevert(InferenceConsumer.EagerNotHandled.selector);
+        notebook.hearAgain(terms, commitment, RESULT);
+        vm.warp(block.timestamp + WINDOW);
+        system.oracle.settle(IInferenceOracle.SettleItem(terms, commitment, RESULT));
+        assertEq(notebook.lastHook(), "final");
+        assertEq(notebook.lastResult(), RESULT);
+        _assertDelivery(requestId, DeliveryState.Delivered);
     }
 
     function test_OnAnswered_HearsAnEagerAnswerAndThenItsVoiding() public {
@@ -206,6 +250,147 @@ contract ConsumerTest is Deployment {
         (RequestState state, DeliveryState delivery,,) = system.oracle.stateOf(system.oracle.requestIdOf(terms));
         assertEq(uint8(state), uint8(RequestState.Settled));
         assertEq(uint8(delivery), uint8(DeliveryState.Failed));
+    }
+
+    // ---- heard again
+
+    /// What the oracle brings again is the gas that was promised, and so is too little for good.
+    function test_HearAgain_HearsWhatNeedsMoreGasThanWasPromised() public {
+        (HungryNotebook hungry, InferenceRequest memory terms, AnswerCommitment memory commitment) = _unheard();
+        bytes32 requestId = system.oracle.requestIdOf(terms);
+        system.oracle.retryNotice(terms, commitment, RESULT);
+        _assertDelivery(requestId, DeliveryState.Failed);
+
+        vm.prank(makeAddr("anybody"));
+        hungry.hearAgain(terms, commitment, RESULT);
+        assertEq(hungry.lastHook(), "final");
+        assertEq(hungry.lastRequestId(), requestId);
+        assertEq(hungry.lastModelId(), system.modelId);
+        assertEq(hungry.lastResult(), RESULT);
+        _assertDelivery(requestId, DeliveryState.Delivered);
+    }
+
+    /// Its `_expects` is true for good; the oracle is what counts.
+    function test_RevertWhen_HearAgain_ItWasHeard() public {
+        (HungryNotebook hungry, InferenceRequest memory terms, AnswerCommitment memory commitment) = _unheard();
+        hungry.hearAgain(terms, commitment, RESULT);
+        bytes memory expected =
+            abi.encodeWithSelector(IInferenceOracle.NoNoticeDue.selector, system.oracle.requestIdOf(terms));
+        vm.expectRevert(expected);
+        hungry.hearAgain(terms, commitment, RESULT);
+        vm.expectRevert(expected);
+        system.oracle.retryNotice(terms, commitment, RESULT);
+    }
+
+    function test_RevertWhen_HearAgain_OfAnotherAnswer() public {
+        (HungryNotebook hungry, InferenceRequest memory terms, AnswerCommitment memory commitment) = _unheard();
+        bytes32 requestId = system.oracle.requestIdOf(terms);
+        vm.expectRevert(abi.encodeWithSelector(IInferenceOracle.ResultMismatch.selector, requestId));
+        hungry.hearAgain(terms, commitment, "another");
+        commitment.operator = address(this);
+        vm.expectRevert(abi.encodeWithSelector(IInferenceOracle.CommitmentMismatch.selector, requestId));
+        hungry.hearAgain(terms, commitment, RESULT);
+    }
+
+    function test_RevertWhen_HearAgain_TheHookReverts() public {
+        (HungryNotebook hungry, InferenceRequest memory terms, AnswerCommitment memory commitment) = _unheard();
+        hungry.setRefusing(true);
+        vm.expectRevert(HungryNotebook.Refusing.selector);
+        hungry.hearAgain(terms, commitment, RESULT);
+        _assertDelivery(system.oracle.requestIdOf(terms), DeliveryState.Failed);
+    }
+
+    function test_HearAgain_HearsThatThereIsNoAnswer() public {
+        HungryNotebook hungry = _hungry();
+        (InferenceRequest memory terms, bytes32 requestId) = _ask(hungry, false);
+        vm.warp(terms.deadline + 1);
+        system.oracle.expire(terms);
+        _assertDelivery(requestId, DeliveryState.Failed);
+        AnswerCommitment memory nothing;
+        hungry.hearAgain(terms, nothing, "");
+        assertEq(hungry.lastHook(), "voided");
+        _assertDelivery(requestId, DeliveryState.Delivered);
+    }
+
+    function test_HearAgain_OfAnEagerAnswerIsAsGoodAsTheFirstTime() public {
+        HungryNotebook hungry = _hungry();
+        (InferenceRequest memory terms,) = _ask(hungry, true);
+        AnswerCommitment memory commitment = _acceptAndAnswer(terms);
+        hungry.hearAgain(terms, commitment, RESULT);
+        assertEq(hungry.lastHook(), "answered");
+        vm.warp(block.timestamp + WINDOW);
+        system.oracle.settle(IInferenceOracle.SettleItem(terms, commitment, RESULT));
+        assertEq(hungry.lastHook(), "answered", "not told again that it is final");
+    }
+
+    function test_RevertWhen_HearAgain_OfAStrangersRequest() public {
+        (HungryNotebook hungry, InferenceRequest memory terms, AnswerCommitment memory commitment) = _unheard();
+        terms.requester = address(this);
+        bytes32 foreign = system.oracle.requestIdOf(terms);
+        vm.expectRevert(abi.encodeWithSelector(InferenceConsumer.UnexpectedRequest.selector, foreign));
+        hungry.hearAgain(terms, commitment, RESULT);
+    }
+
+    /// It asked, for another contract to be told: that one's notice is not for it to act upon.
+    function test_RevertWhen_HearAgain_AnotherIsTheConsumer() public {
+        RequestParams memory params = notebook.defaults(system.modelId, FEE, 100_000);
+        params.consumer = makeAddr("another consumer");
+        bytes32 requestId = notebook.ask(params, INPUT, true);
+        InferenceRequest memory terms = _terms(params, address(notebook), 0, INPUT);
+        vm.warp(terms.deadline + 1);
+        system.oracle.expire(terms);
+        _assertDelivery(requestId, DeliveryState.Failed);
+        AnswerCommitment memory nothing;
+        vm.expectRevert(abi.encodeWithSelector(InferenceConsumer.UnexpectedRequest.selector, requestId));
+        notebook.hearAgain(terms, nothing, "");
+    }
+
+    function test_RevertWhen_HearAgain_NothingWasPromised() public {
+        RequestParams memory params = notebook.defaults(system.modelId, FEE, 0);
+        notebook.ask(params, INPUT, true);
+        InferenceRequest memory terms = _terms(params, address(notebook), 0, INPUT);
+        vm.warp(terms.deadline + 1);
+        system.oracle.expire(terms);
+        AnswerCommitment memory nothing;
+        vm.expectRevert(abi.encodeWithSelector(InferenceConsumer.PromisedTooLittle.selector, 0));
+        notebook.hearAgain(terms, nothing, "");
+    }
+
+    /// Whoever calls chooses the gas, but not less for the hook than it was promised.
+    function testFuzz_HearAgain_BringsAtLeastThePromisedGasOrNothingHappens(uint256 gasSent) public {
+        (HungryNotebook hungry, InferenceRequest memory terms, AnswerCommitment memory commitment) = _unheard();
+        bytes32 requestId = system.oracle.requestIdOf(terms);
+        gasSent = bound(gasSent, 100_000, 1_200_000);
+        (bool heard,) =
+            address(hungry).call{gas: gasSent}(abi.encodeCall(InferenceConsumer.hearAgain, (terms, commitment, RESULT)));
+        _assertDelivery(requestId, heard ? DeliveryState.Delivered : DeliveryState.Failed);
+        assertEq(hungry.lastHook(), heard ? "final" : "");
+        if (heard) assertGe(hungry.gasAtEntry(), terms.callbackGasLimit - 1_000, "dispatch only");
+    }
+
+    function _hungry() private returns (HungryNotebook hungry) {
+        hungry = new HungryNotebook(system.oracle);
+        system.token.transfer(address(hungry), FEE);
+    }
+
+    /// A settled request whose consumer needs more than it was promised.
+    function _unheard()
+        private
+        returns (HungryNotebook hungry, InferenceRequest memory terms, AnswerCommitment memory commitment)
+    {
+        hungry = _hungry();
+        bytes32 requestId;
+        (terms, requestId) = _ask(hungry, false);
+        commitment = _acceptAndAnswer(terms);
+        vm.warp(block.timestamp + WINDOW);
+        system.oracle.settle(IInferenceOracle.SettleItem(terms, commitment, RESULT));
+        assertEq(hungry.lastHook(), "");
+        _assertDelivery(requestId, DeliveryState.Failed);
+    }
+
+    function _assertDelivery(bytes32 requestId, DeliveryState expected) private view {
+        (, DeliveryState delivery,,) = system.oracle.stateOf(requestId);
+        assertEq(uint8(delivery), uint8(expected));
     }
 
     function _ask(Notebook from, bool eager) private returns (InferenceRequest memory terms, bytes32 requestId) {

@@ -22,7 +22,10 @@ library ElementType {
     /// @notice Bytes of an element; zero for a type the court does not know.
     function size(uint256 elementType) internal pure returns (uint256) {
         if (elementType > UINT64) return 0;
-        return (1 << ((SIZES >> (4 * elementType)) & 0xf)) >> 1;
+        // Below 2^6.
+        unchecked {
+            return (1 << ((SIZES >> (4 * elementType)) & 0xf)) >> 1;
+        }
     }
 
     function isFloat(uint256 elementType) internal pure returns (bool) {

@@ -39,6 +39,7 @@ contract FraudVerifier is IFraudVerifier {
     error NotAnInstruction();
     error ElementNotShown(uint256 position);
     error LeavesOutside(uint256 first, uint256 count, uint256 leaves);
+    error HeadOutside(uint256 offset, uint256 length);
 
     constructor(IRules arithmetic, IRules elementary, IRules selection, IRules quantised, IRules sum) {
         ARITHMETIC = arithmetic;
@@ -51,35 +52,35 @@ contract FraudVerifier is IFraudVerifier {
     /// @inheritdoc IFraudVerifier
     function judge(Claim calldata claim, bytes calldata proof) external view returns (Verdict) {
         FraudKind kind = abi.decode(proof[:32], (FraudKind));
-        // The rest is one ABI-encoded dynamic tuple: the place of its head, and the head. Solidity checks every offset in it
-        // against the end of calldata when it is followed.
         bytes calldata body = proof[32:];
+        uint256 head = _head(body);
         if (kind == FraudKind.Element) {
             ElementProof calldata element;
             assembly ("memory-safe") {
-                element := add(body.offset, calldataload(body.offset))
+                element := head
             }
             return _judgeElement(claim, element);
         }
         if (kind == FraudKind.Empty) {
             EmptyProof calldata empty;
             assembly ("memory-safe") {
-                empty := add(body.offset, calldataload(body.offset))
+                empty := head
             }
             return _judgeEmpty(claim, empty);
         }
         InterfaceProof calldata message;
         assembly ("memory-safe") {
-            message := add(body.offset, calldataload(body.offset))
+            message := head
         }
         return _judgeMessage(claim, kind, message);
     }
 
     /// @inheritdoc IFraudVerifier
     function demandOf(bytes32 programRoot, bytes calldata encoded) external view returns (Demand memory demand) {
+        uint256 head = _head(encoded);
         Place calldata place;
         assembly ("memory-safe") {
-            place := add(encoded.offset, calldataload(encoded.offset))
+            place := head
         }
         ProgramRecord.requireHeader(place.header, programRoot);
         ProgramRecord.requireRecord(place.record, place.header);
@@ -152,10 +153,9 @@ contract FraudVerifier is IFraudVerifier {
         _requireProgram(claim, proof.header, proof.trace);
         ProgramRecord.requireRecord(proof.record, proof.header);
         if (proof.record.number == 0) revert NotAnInstruction();
-        Instruction memory step = ProgramRecord.instruction(proof.record.data);
-        Site memory site;
-        site.step = step;
-        site.index = Nest.domainIndex(step, proof.record.data, proof.position);
+        bytes calldata record = proof.record.data;
+        Instruction memory step = ProgramRecord.instruction(record);
+        uint256[] memory index = Nest.domainIndex(step, record, proof.position);
 
         Case memory case_;
         case_.opcode = step.opcode;
@@ -163,20 +163,24 @@ contract FraudVerifier is IFraudVerifier {
         case_.outputType = step.output.elementType;
         case_.claimed = _claimed(proof, step.output);
         case_.attributes = step.attributes;
-        if (step.domainRank != 0) case_.rank = site.index[step.domainRank - 1];
+        if (step.domainRank != 0) case_.rank = index[step.domainRank - 1];
 
         Signature memory signature = Signatures.signatureOf(step.opcode);
         if (!Signatures.admits(signature, step)) return Verdict.Undefined;
-        site.evidence = Openings.proveOperands(proof.operands, step, proof.header, proof.trace, proof.row);
+        Site memory site = Site({
+            step: step,
+            index: index,
+            evidence: Openings.proveOperands(proof.operands, step, proof.header, proof.trace, proof.row)
+        });
         if (step.opcode == Opcode.GATHER) {
-            (bool defined, uint256 bits) = Lookup.gather(site, proof.record.data);
+            (bool defined, uint256 bits) = Lookup.gather(site, record);
             return defined ? _judgeFound(case_, step.operands[0].tensor, bits) : Verdict.Undefined;
         }
         if (step.opcode == Opcode.TREE) {
-            (bool defined, uint256 bits) = Lookup.tree(site, proof.record.data);
+            (bool defined, uint256 bits) = Lookup.tree(site, record);
             return defined ? _judgeFound(case_, step.operands[2].tensor, bits) : Verdict.Undefined;
         }
-        return _judgeNest(case_, site, proof.record.data, signature);
+        return _judgeNest(case_, site, record, signature);
     }
 
     function _judgeNest(Case memory case_, Site memory site, bytes calldata record, Signature memory signature)
@@ -235,7 +239,8 @@ contract FraudVerifier is IFraudVerifier {
     }
 
     function _claimed(ElementProof calldata proof, Tensor memory output) private view returns (uint256) {
-        Shown memory shown = Openings.prove(proof.output, output, proof.header, proof.trace, proof.row);
+        Shown memory shown;
+        Openings.prove(proof.output, output, proof.header, proof.trace, proof.row, shown);
         return _shownElement(shown, output, proof.position);
     }
 
@@ -267,7 +272,8 @@ contract FraudVerifier is IFraudVerifier {
         }
         uint256 said = Interface.element(all, proof.message, rows, proof.row, proof.tensor, proof.position);
         Tensor memory tensor = all[proof.tensor];
-        Shown memory shown = Openings.prove(proof.leaves, tensor, proof.header, proof.trace, proof.row);
+        Shown memory shown;
+        Openings.prove(proof.leaves, tensor, proof.header, proof.trace, proof.row, shown);
         return _shownElement(shown, tensor, proof.position) == said ? Verdict.Within : Verdict.Violated;
     }
 
@@ -286,9 +292,20 @@ contract FraudVerifier is IFraudVerifier {
 
     // ---- helpers
 
+    /// @dev Where in calldata the head of one ABI-encoded dynamic tuple lies: its place comes first. Solidity checks every
+    ///      offset in it against the end of calldata when it is followed, but a head that began before the bytes, or ran
+    ///      over the end of the address space, would be hashed as other words than are read.
+    function _head(bytes calldata encoded) private pure returns (uint256 head) {
+        uint256 offset = abi.decode(encoded[:32], (uint256));
+        if (offset >= encoded.length) revert HeadOutside(offset, encoded.length);
+        assembly ("memory-safe") {
+            head := add(encoded.offset, offset)
+        }
+    }
+
     function _requireProgram(Claim calldata claim, ProgramHeader calldata header, TraceClaim calldata trace)
         private
-        pure
+        view
     {
         ProgramRecord.requireHeader(header, claim.programRoot);
         Openings.requireTrace(trace, claim.programRoot, claim.traceRoot);
@@ -303,8 +320,7 @@ contract FraudVerifier is IFraudVerifier {
     }
 
     function _packed(Evidence memory evidence, uint256 position) private pure returns (bytes memory) {
-        uint256 bytes_ = ElementType.size(evidence.tensor.elementType);
-        return _bytes(ElementType.reversed(Openings.element(evidence, position), bytes_), bytes_);
+        return _bytes(ElementType.reversed(Openings.element(evidence, position), evidence.size), evidence.size);
     }
 
     /// @dev The low `bytes_` bytes of a number, the highest of them first.

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {ElementType} from "./ElementType.sol";
-import {Evidence, Openings, Shown} from "./Openings.sol";
 import {Nest, Site} from "./Nest.sol";
+import {Evidence} from "./Openings.sol";
 import {Instruction, ProgramRecord} from "./ProgramRecord.sol";
+import {Runs} from "./Runs.sol";
 
 /// @notice What was gathered of the operands that are read at every tap.
 struct Gathered {
@@ -21,6 +21,7 @@ struct Gathered {
 /// @title Gathers the operands of a sum (or of any reduction) over the taps that count
 /// @dev Guards of programs ask for one reduction axis each: the taps that count are a box, which every operand walks by
 ///      itself in long runs. Where a guard asks for more, or the numbers of the taps are wanted, taps are tried one by one.
+///      Of a dense layer there is one axis and no guard: one run for each operand, and nothing to plan.
 ///      Where no numbers are wanted the order of the taps is free, as long as all operands have the same: that with the
 ///      fewer runs of two is taken.
 library Gather {
@@ -56,6 +57,10 @@ library Gather {
     }
 
     uint256 private constant FEW_RUNS = 8;
+    /// @dev A nest of more taps is never run. Memory for so many cannot be had, but its end could wrap.
+    uint256 private constant MOST_TAPS = type(uint32).max;
+
+    error TooManyTaps(uint256 taps);
 
     /// @notice Gathers the first `perTap` operands.
     function gather(Site memory site, bytes calldata record, uint256 perTap, bool numbered)
@@ -64,10 +69,12 @@ library Gather {
         returns (Gathered memory found)
     {
         Instruction memory step = site.step;
+        if (_isLine(step, record, perTap)) return _gatherLine(site, record, perTap);
         uint256 taps = 1;
         for (uint256 axis; axis < step.reductionRank; ++axis) {
             taps *= record.word(step.reduction + axis);
         }
+        if (taps > MOST_TAPS) revert TooManyTaps(taps);
         Reader[] memory readers = new Reader[](perTap);
         found.operands = new bytes[](perTap);
         bool guarded;
@@ -88,6 +95,46 @@ library Gather {
         for (uint256 number; number < perTap; ++number) {
             _truncate(found.operands[number], found.count * readers[number].bytes_);
         }
+    }
+
+    // ---- a line
+
+    /// @dev Whether there is one reduction axis, and every tap counts.
+    function _isLine(Instruction memory step, bytes calldata record, uint256 perTap) private pure returns (bool) {
+        if (step.reductionRank != 1) return false;
+        for (uint256 number; number < perTap; ++number) {
+            if (record.word(step.operands[number].map + step.domainRank + 2) != 0) return false;
+        }
+        return true;
+    }
+
+    function _gatherLine(Site memory site, bytes calldata record, uint256 perTap)
+        private
+        pure
+        returns (Gathered memory found)
+    {
+        uint256 taps = record.word(site.step.reduction);
+        found.operands = new bytes[](perTap);
+        for (uint256 number; number < perTap; ++number) {
+            Evidence memory evidence = site.evidence[number];
+            uint256 map = site.step.operands[number].map;
+            int256 first = Nest.partialSum(record, map, site.index);
+            int256 stride = record.signed(map + 1 + site.step.domainRank);
+            bytes memory buffer = _allocate(taps * evidence.size);
+            found.operands[number] = buffer;
+            if (taps != 0) {
+                int256 last = first + stride * int256(taps - 1);
+                int256 count = int256(evidence.count);
+                if (first < 0 || first >= count || last < 0 || last >= count) return found;
+                uint256 target;
+                assembly ("memory-safe") {
+                    target := add(buffer, 0x20)
+                }
+                Runs.copy(evidence, uint256(first), stride, taps, target);
+            }
+            _truncate(buffer, buffer.length);
+        }
+        (found.defined, found.count) = (true, taps);
     }
 
     // ---- a box
@@ -265,7 +312,7 @@ library Gather {
             if (reach < 0) lowest += reach;
             else highest += reach;
         }
-        return lowest >= 0 && highest < int256(reader.evidence.tensor.count);
+        return lowest >= 0 && highest < int256(reader.evidence.count);
     }
 
     /// @dev Copies all elements of a walk, whose positions are inside the tensor.
@@ -280,7 +327,7 @@ library Gather {
         // Positions are sums of parts that may be negative, modulo 2^256.
         unchecked {
             while (true) {
-                _copyRun(reader.evidence, position, stride, run, reader.bytes_, target);
+                Runs.copy(reader.evidence, position, stride, run, target);
                 target += run * reader.bytes_;
                 uint256 axis = 1;
                 for (; axis < walk.rank; ++axis) {
@@ -297,50 +344,6 @@ library Gather {
                 if (axis == walk.rank) return;
             }
         }
-    }
-
-    /// @dev Copies `left` elements that lie `stride` apart.
-    function _copyRun(
-        Evidence memory evidence,
-        uint256 position,
-        int256 stride,
-        uint256 left,
-        uint256 bytes_,
-        uint256 target
-    ) private pure {
-        while (left != 0) {
-            Shown memory piece = Openings.pieceWith(evidence, position, bytes_);
-            uint256 offset = position * bytes_ - piece.begin;
-            uint256 taken = _reach(offset, piece.end - piece.begin, stride, bytes_);
-            if (taken > left) taken = left;
-            uint256 source = piece.source + offset;
-            // Memory-safe: the target is within a buffer of all taps.
-            assembly ("memory-safe") {
-                let end := add(target, mul(taken, bytes_))
-                switch stride
-                case 1 { calldatacopy(target, source, mul(taken, bytes_)) }
-                default {
-                    let step := mul(stride, bytes_)
-                    for {} lt(target, end) { target := add(target, bytes_) } {
-                        calldatacopy(target, source, bytes_)
-                        source := add(source, step)
-                    }
-                }
-                target := end
-            }
-            left -= taken;
-            // The last step may lead anywhere: nothing is read there.
-            unchecked {
-                position += taken * uint256(stride);
-            }
-        }
-    }
-
-    /// @dev How many elements a stride meets in a piece, from an element in it on.
-    function _reach(uint256 offset, uint256 length, int256 stride, uint256 bytes_) private pure returns (uint256) {
-        if (stride == 0) return type(uint256).max;
-        if (stride > 0) return (length - offset - 1) / (uint256(stride) * bytes_) + 1;
-        return offset / (uint256(-stride) * bytes_) + 1;
     }
 
     // ---- tap by tap
@@ -406,13 +409,13 @@ library Gather {
         uint256 count
     ) private pure returns (bool) {
         int256 position = _reduced(step, record, reader.map, reader.base, index);
-        if (position < 0 || position >= int256(reader.evidence.tensor.count)) return false;
+        if (position < 0 || position >= int256(reader.evidence.count)) return false;
         uint256 target;
         uint256 bytes_ = reader.bytes_;
         assembly ("memory-safe") {
             target := add(add(buffer, 0x20), mul(count, bytes_))
         }
-        _copyRun(reader.evidence, uint256(position), 1, 1, bytes_, target);
+        Runs.copy(reader.evidence, uint256(position), 1, 1, target);
         return true;
     }
 
@@ -441,7 +444,7 @@ library Gather {
         Instruction memory step = site.step;
         uint256 words = step.domainRank + step.reductionRank + 2;
         reader.evidence = site.evidence[number];
-        reader.bytes_ = ElementType.size(reader.evidence.tensor.elementType);
+        reader.bytes_ = reader.evidence.size;
         reader.map = step.operands[number].map;
         reader.base = Nest.partialSum(record, reader.map, site.index);
         reader.guards = reader.map + words;

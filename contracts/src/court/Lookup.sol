@@ -50,10 +50,10 @@ library Lookup {
         for (int256 steps; steps < nodes; ++steps) {
             if (node < 0 || node >= nodes) return (false, 0);
             int256 place = bases[1] + int256(NODE_WORDS) * node;
-            uint256 mode;
-            (defined, mode) = _elementAt(site, 1, place);
-            if (!defined) return (false, 0);
-            int256 number = _word(site, place + 1);
+            if (!Nest.isInside(site.step.operands[1], place)) return (false, 0);
+            uint256 words = site.evidence[1].eightWords(uint256(place));
+            uint256 mode = _bits(site, place, words, 0);
+            int256 number = _word(site, place, words, 1);
             if (mode == 0) {
                 int256 last = int256(site.index[site.index.length - 1]);
                 return _elementAt(site, 2, bases[2] + number * site.step.attributes[1] + last);
@@ -62,23 +62,22 @@ library Lookup {
             (defined, feature) = _elementAt(site, 0, bases[0] + number * site.step.attributes[0]);
             if (!defined) return (false, 0);
             bool holds;
-            (defined, holds) = _branch(mode, feature, site, place);
+            (defined, holds) = _branch(mode, feature, site, place, words);
             if (!defined) return (false, 0);
-            node = _word(site, holds ? place + 3 : place + 4);
+            node = _word(site, place, words, holds ? 3 : 4);
         }
         return (false, 0);
     }
 
     /// @dev Whether a branch's comparison holds; of a NaN the table's word 5 says so, in every mode.
-    function _branch(uint256 mode, uint256 feature, Site memory site, int256 place)
+    function _branch(uint256 mode, uint256 feature, Site memory site, int256 place, uint256 words)
         private
         pure
         returns (bool defined, bool holds)
     {
-        uint256 threshold;
-        (defined, threshold) = _elementAt(site, 1, place + 2);
-        if (!defined || mode > 6 || _isNan(threshold)) return (false, false);
-        if (_isNan(feature)) return (true, _word(site, place + 5) != 0);
+        uint256 threshold = _bits(site, place, words, 2);
+        if (mode > 6 || _isNan(threshold)) return (false, false);
+        if (_isNan(feature)) return (true, _word(site, place, words, 5) != 0);
         (int256 left, int256 right) = (_key(feature), _key(threshold));
         if (mode == 1) return (true, left <= right);
         if (mode == 2) return (true, left < right);
@@ -88,10 +87,15 @@ library Lookup {
         return (true, left != right);
     }
 
-    /// @dev A word of a node whose first word was inside the table: all eight are.
-    function _word(Site memory site, int256 place) private pure returns (int256) {
-        (, uint256 bits) = _elementAt(site, 1, place);
-        return ElementType.integerValue(ElementType.INT32, bits);
+    /// @dev A word of a node whose first word is inside the table: all eight are. `words` has them all, unless it is zero:
+    ///      a node that straddles two leaves is read word by word, as not every leaf need be shown.
+    function _bits(Site memory site, int256 place, uint256 words, uint256 number) private pure returns (uint256 bits) {
+        if (words != 0) return (words >> (224 - 32 * number)) & 0xffffffff;
+        (, bits) = _elementAt(site, 1, place + int256(number));
+    }
+
+    function _word(Site memory site, int256 place, uint256 words, uint256 number) private pure returns (int256) {
+        return ElementType.integerValue(ElementType.INT32, _bits(site, place, words, number));
     }
 
     function _single(Site memory site, bytes calldata record, uint256 number)

@@ -17,7 +17,9 @@ struct Shown {
 
 /// @notice All that has been shown of one operand.
 struct Evidence {
-    Tensor tensor;
+    /// Bytes of an element of the tensor, and how many elements it has.
+    uint256 size;
+    uint256 count;
     /// Number of the operand, for errors.
     uint256 operand;
     /// Ascending, apart from each other.
@@ -28,6 +30,9 @@ struct Evidence {
 
 /// @title Proves leaves, and reads elements out of them
 library Openings {
+    uint256 private constant ODD_BYTES = 0x00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff;
+    uint256 private constant ODD_PAIRS = 0x0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff;
+
     error TraceMismatch(bytes32 expected, bytes32 actual);
     error RowOutside(uint256 row, uint256 rows);
     error LeafMismatch(uint256 tensor, uint256 first);
@@ -42,52 +47,46 @@ library Openings {
         if (actual != traceRoot) revert TraceMismatch(traceRoot, actual);
     }
 
-    /// @notice Proves leaves of a tensor; reverts where they are not what was committed.
+    /// @notice Proves leaves of a tensor, and says in `shown` which; reverts where they are not what was committed.
     function prove(
         LeafOpening calldata leaves,
         Tensor memory tensor,
         ProgramHeader calldata header,
         TraceClaim calldata trace,
-        uint256 row
-    ) internal view returns (Shown memory shown) {
+        uint256 row,
+        Shown memory shown
+    ) internal view {
         uint256 leafBytes = header.leafBytes;
-        uint256 length = leaves.data.length;
-        uint256 whole = tensor.count * ElementType.size(tensor.elementType);
-        shown.begin = leaves.first * leafBytes;
-        shown.end = shown.begin + length;
-        if (shown.end > whole || (length % leafBytes != 0 && shown.end != whole)) {
-            revert LeafLength(tensor.number, leaves.first, length);
-        }
+        uint256 first = leaves.first;
         bytes calldata data = leaves.data;
-        uint256 source;
-        assembly ("memory-safe") {
-            source := data.offset
+        {
+            uint256 whole = tensor.count * ElementType.size(tensor.elementType);
+            uint256 begin = first * leafBytes;
+            uint256 end = begin + data.length;
+            if (end > whole || (data.length % leafBytes != 0 && end != whole)) {
+                revert LeafLength(tensor.number, first, data.length);
+            }
+            uint256 source;
+            assembly ("memory-safe") {
+                source := data.offset
+            }
+            (shown.begin, shown.end, shown.source) = (begin, end, source);
         }
-        shown.source = source;
 
-        uint256 head = tensor.number << 32 | leaves.first;
-        bytes32 root;
+        uint256 treeLeaves = header.constantLeafCount;
+        uint256 treeFirst = tensor.firstLeaf + first;
+        uint256 head = tensor.number << 32 | first;
         if (tensor.isConstant) {
-            root = Sha256Tree.rootOf(
-                header.constantLeafCount,
-                tensor.firstLeaf + leaves.first,
-                uint256(uint32(Sha256Tree.CONSTANT)) << 96 | head,
-                data,
-                leafBytes,
-                leaves.path
-            );
-            if (root != header.constantRoot) revert LeafMismatch(tensor.number, leaves.first);
+            head |= uint256(uint32(Sha256Tree.CONSTANT)) << 96;
         } else {
             if (row >= trace.rows) revert RowOutside(row, trace.rows);
-            root = Sha256Tree.rootOf(
-                trace.rows * header.rowLeafCount,
-                row * header.rowLeafCount + tensor.firstLeaf + leaves.first,
-                uint256(uint32(Sha256Tree.TRACE)) << 96 | row << 64 | head,
-                data,
-                leafBytes,
-                leaves.path
-            );
-            if (root != trace.treeRoot) revert LeafMismatch(tensor.number, leaves.first);
+            treeLeaves = trace.rows * header.rowLeafCount;
+            treeFirst += row * header.rowLeafCount;
+            head |= uint256(uint32(Sha256Tree.TRACE)) << 96 | row << 64;
+        }
+        bytes32 root = Sha256Tree.rootOf(treeLeaves, treeFirst, head, data, leafBytes, leaves.path);
+        if (root != (tensor.isConstant ? header.constantRoot : trace.treeRoot)) {
+            revert LeafMismatch(tensor.number, first);
         }
     }
 
@@ -99,58 +98,73 @@ library Openings {
         TraceClaim calldata trace,
         uint256 row
     ) internal view returns (Evidence[] memory evidence) {
-        evidence = new Evidence[](step.operands.length);
+        uint256 operands = step.operands.length;
+        evidence = new Evidence[](operands);
         uint256 next;
-        for (uint256 number; number < evidence.length; ++number) {
+        uint256 operand = _operandOf(openings, 0);
+        for (uint256 number; number < operands; ++number) {
             uint256 begin = next;
-            while (next < openings.length && openings[next].operand == number) ++next;
+            while (operand == number) operand = _operandOf(openings, ++next);
+            Tensor memory tensor = step.operands[number].tensor;
             Evidence memory of_ = evidence[number];
-            of_.tensor = step.operands[number].tensor;
-            of_.operand = number;
+            (of_.size, of_.count, of_.operand) = (ElementType.size(tensor.elementType), tensor.count, number);
+            if (next == begin) continue;
             of_.pieces = new Shown[](next - begin);
             uint256 last;
-            for (uint256 piece; piece < of_.pieces.length; ++piece) {
-                LeafOpening calldata leaves = openings[begin + piece].leaves;
-                of_.pieces[piece] = prove(leaves, of_.tensor, header, trace, row);
-                if (of_.pieces[piece].begin < last) revert OpeningsOutOfOrder(number, leaves.first);
-                last = of_.pieces[piece].end;
+            for (uint256 piece = begin; piece < next; ++piece) {
+                LeafOpening calldata leaves = openings[piece].leaves;
+                Shown memory shown = of_.pieces[piece - begin];
+                prove(leaves, tensor, header, trace, row, shown);
+                if (shown.begin < last) revert OpeningsOutOfOrder(number, leaves.first);
+                last = shown.end;
             }
         }
-        if (next != openings.length) revert OperandUnknown(openings[next].operand);
+        if (next != openings.length) revert OperandUnknown(operand);
     }
 
     /// @notice The element at a position of the tensor, which has it; reverts where its leaf was not shown.
     function element(Evidence memory evidence, uint256 position) internal pure returns (uint256) {
-        uint256 bytes_ = ElementType.size(evidence.tensor.elementType);
-        Shown memory piece = pieceWith(evidence, position, bytes_);
-        // The position is inside the tensor, and its bytes are inside the piece.
-        unchecked {
-            return elementAt(piece.source + position * bytes_ - piece.begin, bytes_);
-        }
+        (uint256 source,,) = place(evidence, position);
+        return elementAt(source, evidence.size);
     }
 
-    /// @notice The piece in which the element at a position lies. No element straddles two leaves: leaf lengths are
-    ///         multiples of 8 bytes.
-    function pieceWith(Evidence memory evidence, uint256 position, uint256 bytes_)
+    /// @notice Eight elements of 4 bytes from a position on, the first in the highest bits; zero where not all of them lie
+    ///         in one piece.
+    function eightWords(Evidence memory evidence, uint256 position) internal pure returns (uint256 words) {
+        (uint256 source,, uint256 left) = place(evidence, position);
+        if (left < 32) return 0;
+        assembly ("memory-safe") {
+            words := calldataload(source)
+        }
+        words = ((words >> 8) & ODD_BYTES) | ((words & ODD_BYTES) << 8);
+        words = ((words >> 16) & ODD_PAIRS) | ((words & ODD_PAIRS) << 16);
+    }
+
+    /// @notice Where in calldata the element at a position of the tensor, which has it, lies, and how many bytes of its
+    ///         piece lie before that and from there on; reverts where its leaf was not shown. No element straddles two
+    ///         leaves: leaf lengths are multiples of 8 bytes.
+    function place(Evidence memory evidence, uint256 position)
         internal
         pure
-        returns (Shown memory piece)
+        returns (uint256 source, uint256 before, uint256 left)
     {
         Shown[] memory pieces = evidence.pieces;
         uint256 number = evidence.last;
         // Positions of a tensor, of at most 8 bytes each, and numbers of pieces.
         unchecked {
-            uint256 offset = position * bytes_;
-            for (uint256 left = pieces.length; left != 0; --left) {
-                piece = pieces[number];
-                if (piece.begin <= offset && offset < piece.end) {
+            uint256 offset = position * evidence.size;
+            for (uint256 untried = pieces.length; untried != 0; --untried) {
+                Shown memory piece = pieces[number];
+                uint256 begin = piece.begin;
+                if (begin <= offset && offset < piece.end) {
                     evidence.last = number;
-                    return piece;
+                    before = offset - begin;
+                    return (piece.source + before, before, piece.end - offset);
                 }
                 if (++number == pieces.length) number = 0;
             }
+            revert LeafMissing(evidence.operand, position);
         }
-        revert LeafMissing(evidence.operand, position);
     }
 
     /// @notice The element of `bytes_` bytes, little-endian, at a place in calldata.
@@ -159,5 +173,10 @@ library Openings {
             bits := shr(sub(256, shl(3, bytes_)), calldataload(source))
         }
         return ElementType.reversed(bits, bytes_);
+    }
+
+    /// @dev The operand that an opening is of; beyond the last, that of no instruction.
+    function _operandOf(OperandOpening[] calldata openings, uint256 index) private pure returns (uint256) {
+        return index < openings.length ? openings[index].operand : type(uint256).max;
     }
 }

@@ -46,8 +46,8 @@ library ProgramRecord {
     error RecordLength(uint256 words, uint256 bytes_);
 
     /// @notice Reverts unless the header is the one that the program root is the hash of. No element straddles two leaves.
-    function requireHeader(ProgramHeader calldata header, bytes32 programRoot) internal pure {
-        bytes32 actual = sha256(abi.encodePacked(bytes4("PRGM"), abi.encode(FORMAT_VERSION, header)));
+    function requireHeader(ProgramHeader calldata header, bytes32 programRoot) internal view {
+        bytes32 actual = Sha256Tree.headerRoot(FORMAT_VERSION, header);
         if (actual != programRoot) revert ProgramRootMismatch(programRoot, actual);
         if (header.leafBytes == 0 || header.leafBytes % 8 != 0 || header.leafBytes > MOST_LEAF_BYTES) {
             revert LeafBytesUnusable(header.leafBytes);
@@ -56,9 +56,9 @@ library ProgramRecord {
 
     /// @notice Reverts unless the record is of that program.
     function requireRecord(RecordOpening calldata record, ProgramHeader calldata header) internal view {
+        bytes calldata data = record.data;
         uint256 head = uint256(uint32(Sha256Tree.RECORD)) << 96 | record.number;
-        bytes32 root =
-            Sha256Tree.rootOf(header.recordCount, record.number, head, record.data, record.data.length, record.path);
+        bytes32 root = Sha256Tree.rootOf(header.recordCount, record.number, head, data, data.length, record.path);
         if (root != header.recordRoot) revert RecordMismatch(record.number);
     }
 
@@ -78,45 +78,56 @@ library ProgramRecord {
 
     /// @notice The instruction in a record that has been proven.
     function instruction(bytes calldata record) internal pure returns (Instruction memory step) {
+        Tensor memory output = step.output;
         step.opcode = word(record, 0);
-        step.output.number = word(record, 1);
-        step.output.elementType = word(record, 2);
-        step.output.firstLeaf = word(record, 3);
-        step.domainRank = word(record, 4);
-        step.domain = 5;
-        step.output.count = 1;
+        output.number = word(record, 1);
+        output.elementType = word(record, 2);
+        output.firstLeaf = word(record, 3);
+        uint256 domainRank = word(record, 4);
+        (step.domainRank, step.domain) = (domainRank, 5);
         uint256 cursor = 5;
-        for (uint256 axis; axis < step.domainRank; ++axis) {
-            step.output.count *= word(record, cursor++);
+        uint256 count = 1;
+        for (uint256 axis; axis < domainRank; ++axis) {
+            count *= word(record, cursor++);
         }
-        step.reductionRank = word(record, cursor++);
-        step.reduction = cursor;
-        cursor += step.reductionRank;
-        _requireAtMost(record, cursor);
-
-        uint256 axes = step.domainRank + step.reductionRank;
-        step.operands = new Operand[](_countAt(record, cursor++));
-        for (uint256 number; number < step.operands.length; ++number) {
-            Operand memory operand = step.operands[number];
-            operand.tensor = Tensor({
-                isConstant: word(record, cursor) != 0,
-                number: word(record, cursor + 1),
-                elementType: word(record, cursor + 2),
-                firstLeaf: word(record, cursor + 3),
-                count: word(record, cursor + 4)
-            });
-            operand.map = cursor + 5;
-            // offset, coefficients, guard count; each guard: offset, coefficients, limit
-            cursor += 6 + axes;
-            uint256 guards = word(record, cursor);
-            cursor += 1 + guards * (axes + 2);
+        output.count = count;
+        // Sums and products of two of words of 32 bits, each bounded by the record before the next is added.
+        unchecked {
+            uint256 axes = word(record, cursor++);
+            (step.reductionRank, step.reduction) = (axes, cursor);
+            cursor += axes;
             _requireAtMost(record, cursor);
-        }
-        step.attributes = new int256[](_countAt(record, cursor++));
-        for (uint256 number; number < step.attributes.length; ++number) {
-            step.attributes[number] = signed(record, cursor++);
+
+            axes += domainRank;
+            step.operands = new Operand[](_countAt(record, cursor++));
+            for (uint256 number; number < step.operands.length; ++number) {
+                Operand memory operand = step.operands[number];
+                _readTensor(record, cursor, operand.tensor);
+                operand.map = cursor + 5;
+                // offset, coefficients, guard count; each guard: offset, coefficients, limit
+                cursor += 6 + axes;
+                uint256 guards = word(record, cursor);
+                cursor += 1 + guards * (axes + 2);
+                _requireAtMost(record, cursor);
+            }
+            int256[] memory attributes = new int256[](_countAt(record, cursor++));
+            step.attributes = attributes;
+            for (uint256 number; number < attributes.length; ++number) {
+                attributes[number] = signed(record, cursor++);
+            }
         }
         if (cursor * 4 != record.length) revert RecordLength(cursor, record.length);
+    }
+
+    /// @dev Of an operand: its space, then what the interface has of a tensor.
+    function _readTensor(bytes calldata record, uint256 cursor, Tensor memory tensor) private pure {
+        unchecked {
+            tensor.isConstant = word(record, cursor) != 0;
+            tensor.number = word(record, cursor + 1);
+            tensor.elementType = word(record, cursor + 2);
+            tensor.firstLeaf = word(record, cursor + 3);
+            tensor.count = word(record, cursor + 4);
+        }
     }
 
     /// @dev A count cannot exceed the words that are there: nothing is allocated for a count that is not meant.

@@ -3,6 +3,8 @@ pragma solidity 0.8.37;
 
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 
+import {ProgramHeader} from "./Proof.sol";
+
 /// @title Leaves and roots of the trees that programs and traces are committed to (docs/program.md, Encoding)
 /// @dev Hashes by the SHA-256 precompile, out of memory beyond the free pointer that nobody keeps.
 library Sha256Tree {
@@ -13,6 +15,7 @@ library Sha256Tree {
     /// @dev No tree may have more levels; below a row of digests so many words stay free for left siblings and tags.
     uint256 private constant MOST_LEVELS = 64;
     uint256 private constant NODE = 0x4e4f4445; // "NODE"
+    uint256 private constant PROGRAM = 0x5052474d; // "PRGM"
     uint256 private constant ROOT = 0x524f4f54; // "ROOT"
 
     error RangeOutsideTree(uint256 first, uint256 count, uint256 leaves);
@@ -39,6 +42,21 @@ library Sha256Tree {
         }
         uint256 digests = _hashLeaves(head, data, leafBytes, count);
         return _fold(treeLeaves, treeFirst, count, digests, path);
+    }
+
+    /// @notice What a model's terms commit to: the version of the format, and the header.
+    function headerRoot(uint256 version, ProgramHeader calldata header) internal view returns (bytes32 root) {
+        bool done;
+        // Memory-safe: writes beyond the free pointer what nobody keeps, and the root into scratch space.
+        assembly ("memory-safe") {
+            let buffer := mload(0x40)
+            mstore(buffer, shl(224, PROGRAM))
+            mstore(add(buffer, 0x04), version)
+            calldatacopy(add(buffer, 0x24), header, 0x100)
+            done := staticcall(gas(), 2, buffer, 0x124, 0x00, 0x20)
+            root := mload(0x00)
+        }
+        if (!done) revert PrecompileFailed();
     }
 
     /// @notice What an answer commits to: the program, the number of rows, and the tree over all they computed.
@@ -84,11 +102,12 @@ library Sha256Tree {
         // Memory-safe: digests lie beyond the free pointer. Node j of a level is hashed out of digests 2j and 2j + 1, with
         // the tag in the last bytes of the word before them: that is digest 2j - 1, which is used up, or free.
         assembly ("memory-safe") {
-            for {} gt(length, 1) {} {
+            let cursor := path.offset
+            for {} gt(count, 1) {} {
                 if and(first, 1) {
                     digests := sub(digests, 0x20)
-                    mstore(digests, calldataload(add(path.offset, shl(5, used))))
-                    used := add(used, 1)
+                    mstore(digests, calldataload(cursor))
+                    cursor := add(cursor, 0x20)
                     count := add(count, 1)
                     first := sub(first, 1)
                 }
@@ -96,8 +115,8 @@ library Sha256Tree {
                     // `first` is even, so the range ends at an even position.
                     let sibling := 0
                     if lt(add(first, count), length) {
-                        sibling := calldataload(add(path.offset, shl(5, used)))
-                        used := add(used, 1)
+                        sibling := calldataload(cursor)
+                        cursor := add(cursor, 0x20)
                     }
                     mstore(add(digests, shl(5, count)), sibling)
                     count := add(count, 1)
@@ -113,7 +132,26 @@ library Sha256Tree {
                     source := add(source, 0x40)
                 }
             }
-            root := mload(digests)
+            // The one that is left goes up alone: each hash is written where it lies beside its sibling. What the two
+            // places add up to says where the other is.
+            let places := add(shl(1, digests), 0x20)
+            let node := add(digests, shl(5, and(first, 1)))
+            mstore(node, mload(digests))
+            mstore(sub(digests, 0x20), NODE)
+            for {} gt(length, 1) {} {
+                let sibling := 0
+                if or(and(first, 1), lt(add(first, 1), length)) {
+                    sibling := calldataload(cursor)
+                    cursor := add(cursor, 0x20)
+                }
+                mstore(sub(places, node), sibling)
+                first := shr(1, first)
+                length := shr(1, add(length, 1))
+                node := add(digests, shl(5, and(first, 1)))
+                if iszero(staticcall(gas(), 2, sub(digests, 4), 68, node, 0x20)) { failed := 1 }
+            }
+            root := mload(node)
+            used := shr(5, sub(cursor, path.offset))
         }
         if (failed) revert PrecompileFailed();
         if (used != path.length) revert PathLength(used, path.length);

@@ -27,19 +27,21 @@ contract SumRules is IRules {
     /// @inheritdoc IRules
     function judge(Case calldata case_) external pure returns (Verdict) {
         if (case_.outputType != ElementType.FLOAT32) return Verdict.Undefined;
-        for (uint256 number; number < case_.operandTypes.length; ++number) {
-            if (case_.operandTypes[number] != ElementType.FLOAT32) return Verdict.Undefined;
+        uint256[] calldata types = case_.operandTypes;
+        for (uint256 number; number < types.length; ++number) {
+            if (types[number] != ElementType.FLOAT32) return Verdict.Undefined;
         }
         uint256 opcode = case_.opcode;
-        bytes calldata taps = case_.operands[0];
+        bytes[] calldata operands = case_.operands;
+        bytes calldata taps = operands[0];
         uint256 count = taps.length / 4;
         TermList memory terms;
         Rounding memory rounding;
         rounding.divisor = 1;
         if (opcode == Opcode.DOT) {
-            terms = Terms.products(taps, case_.operands[1]);
-            if (case_.operands.length == 3) {
-                bytes calldata summand = case_.operands[2];
+            terms = Terms.products(taps, operands[1]);
+            if (operands.length == 3) {
+                bytes calldata summand = operands[2];
                 // Its guard fails.
                 if (summand.length != 4) return Verdict.Undefined;
                 terms.add(ElementType.reversed(uint32(bytes4(summand)), 4));

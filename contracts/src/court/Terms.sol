@@ -41,34 +41,64 @@ library Terms {
     uint256 private constant ODD_BYTES = 0x00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff;
     uint256 private constant ODD_PAIRS = 0x0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff;
     uint256 private constant ONES = 0x0000000100000001000000010000000100000001000000010000000100000001;
-    uint256 private constant SIGNS = ONES << 31;
-    uint256 private constant FRACTIONS = ONES * 0x7fffff;
-    uint256 private constant BYTES = ONES * 0xff;
-    uint256 private constant EXPONENTS = ONES * 0x1ff;
-    uint256 private constant SIGNIFICANDS = ONES * 0xffffff;
+    uint256 private constant SIGNS = 0x8000000080000000800000008000000080000000800000008000000080000000;
+    uint256 private constant FRACTIONS = 0x007fffff007fffff007fffff007fffff007fffff007fffff007fffff007fffff;
+    uint256 private constant BYTES = 0x000000ff000000ff000000ff000000ff000000ff000000ff000000ff000000ff;
+    uint256 private constant EXPONENTS = 0x000001ff000001ff000001ff000001ff000001ff000001ff000001ff000001ff;
+    uint256 private constant SIGNIFICANDS = 0x00ffffff00ffffff00ffffff00ffffff00ffffff00ffffff00ffffff00ffffff;
+    uint256 private constant HALF_TOPS = 0x8000800080008000800080008000800080008000800080008000800080008000;
     uint256 private constant LANE = 0xffffffff;
     uint256 private constant GROUP_BYTES = 96;
 
     /// @notice A product for each pair of numbers. There is room for one more group.
+    /// @dev Lane by lane the same as `_loaded`, `_specials`, `_decoded`, `_present` and `_larger` say one by one, without
+    ///      the calls: a claim may have thousands of taps. The largest exponents and what the smallest are below 511 are
+    ///      kept as lanes of 16 bits in one word.
     function products(bytes calldata a, bytes calldata b) internal pure returns (TermList memory list) {
         _reserve(list, a.length);
-        (uint256 target, uint256 highest, uint256 lowest, uint256 special) = (list.start, 0, 0, 0);
-        uint256 end = list.end;
-        unchecked {
-            for (uint256 offset; target < end; offset += 32) {
-                (uint256 x, uint256 y) = (_loaded(a, offset), _loaded(b, offset));
-                special |= _specials(x) | _specials(y);
-                (uint256 factor, uint256 exponents) = _decoded(x);
-                (uint256 other, uint256 added) = _decoded(y);
-                exponents += added;
-                uint256 mask = _present(factor, other);
-                highest = _larger(highest, exponents & mask);
-                lowest = _larger(lowest, (EXPONENTS ^ exponents) & mask);
-                _store(target, factor, other, exponents | (EXPONENTS ^ mask) | ((x ^ y) & SIGNS));
-                target += GROUP_BYTES;
+        (uint256 target, uint256 end, uint256 extremes, uint256 special) = (list.start, list.end, 0, 0);
+        // Memory-safe: within what was reserved.
+        assembly ("memory-safe") {
+            let source := a.offset
+            let apart := sub(b.offset, source)
+            for {} lt(target, end) { target := add(target, GROUP_BYTES) } {
+                let x := calldataload(source)
+                let y := calldataload(add(source, apart))
+                source := add(source, 0x20)
+                x := or(and(shr(8, x), ODD_BYTES), shl(8, and(x, ODD_BYTES)))
+                x := or(and(shr(16, x), ODD_PAIRS), shl(16, and(x, ODD_PAIRS)))
+                y := or(and(shr(8, y), ODD_BYTES), shl(8, and(y, ODD_BYTES)))
+                y := or(and(shr(16, y), ODD_PAIRS), shl(16, and(y, ODD_PAIRS)))
+                let signs := and(xor(x, y), SIGNS)
+
+                // Significands, and max(f, 1) of both added up. Bit 8 of a field plus one is set where it was all ones.
+                let fields := and(shr(23, x), BYTES)
+                let normal := and(shr(8, add(fields, BYTES)), ONES)
+                x := or(and(x, FRACTIONS), shl(23, normal))
+                let ahead := add(fields, ONES)
+                special := or(special, ahead)
+                let exponents := sub(ahead, normal)
+                fields := and(shr(23, y), BYTES)
+                normal := and(shr(8, add(fields, BYTES)), ONES)
+                y := or(and(y, FRACTIONS), shl(23, normal))
+                ahead := add(fields, ONES)
+                special := or(special, ahead)
+                exponents := add(exponents, sub(ahead, normal))
+
+                // Where neither factor is zero.
+                let present := and(shr(24, and(add(x, SIGNIFICANDS), add(y, SIGNIFICANDS))), ONES)
+                let both := and(or(exponents, shl(16, xor(exponents, EXPONENTS))), mul(present, 0x01ff01ff))
+                let kept := and(sub(or(extremes, HALF_TOPS), both), HALF_TOPS)
+                extremes := xor(both, and(xor(extremes, both), sub(kept, shr(15, kept))))
+
+                mstore(target, x)
+                mstore(add(target, 0x20), y)
+                mstore(add(target, 0x40), or(or(exponents, sub(EXPONENTS, mul(present, 0x1ff))), signs))
             }
         }
-        (list.highest, list.lowest, list.special) = (highest, lowest, special);
+        list.highest = extremes & EXPONENTS;
+        list.lowest = (extremes >> 16) & EXPONENTS;
+        list.special = special & (ONES << 8);
     }
 
     /// @notice A term for each number. There is room for one more group.
@@ -173,11 +203,11 @@ library Terms {
         }
     }
 
-    function _largestLane(uint256 lanes) private pure returns (uint256 largest) {
-        for (; lanes != 0; lanes >>= 32) {
-            uint256 lane = lanes & LANE;
-            if (lane > largest) largest = lane;
+    function _largestLane(uint256 lanes) private pure returns (uint256) {
+        for (uint256 width = 128; width >= 32; width >>= 1) {
+            lanes = _larger(lanes, lanes >> width);
         }
+        return lanes & LANE;
     }
 
     // ---- sums

@@ -43,9 +43,11 @@ interface IDisputeManager {
         bytes32 indexed requestId, address indexed operator, address indexed demander, RevealDemand demand
     );
     /// @param data The leaves that were demanded, one after the other.
-    event Revealed(bytes32 indexed requestId, uint32 indexed number, bytes data);
+    /// @param path From them to the trace root: logged, so that whoever revealed through another contract hides nothing.
+    event Revealed(bytes32 indexed requestId, uint32 indexed number, bytes data, bytes32[] path);
     /// @param rows What the trace root was made for.
-    event DemandDismissed(bytes32 indexed requestId, uint32 indexed number, uint32 rows);
+    /// @param treeRoot The other half of what the trace root is the hash of.
+    event DemandDismissed(bytes32 indexed requestId, uint32 indexed number, uint32 rows, bytes32 treeRoot);
     event RevealTimedOut(bytes32 indexed requestId, uint32 indexed number, address indexed demander);
     event DemandRefunded(bytes32 indexed requestId, uint32 indexed number, address indexed demander);
     event EquivocationSlashed(
@@ -177,7 +179,7 @@ interface IDisputeManager {
         external
         pure
         returns (bytes32);
-    /// @notice When an announcement was made; zero where it was not.
+    /// @notice When an announcement was made; zero where it was not, or where its proof has convicted and was paid at once.
     function announcedAt(bytes32 announcement) external view returns (uint40);
     function heldShareOf(bytes32 requestId) external view returns (HeldShare memory);
     /// @notice What the next demand on an answer costs: `BASE_DEPOSIT` for each begun KiB of its leaves, as much again for

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-pragma solidity 0.8.37;
+pragma solidity ^0.8.27;
 
 /// @title Custody of operators' stake
 /// @notice An operator is known by the address that registered it (its owner, a cold key). A hot signer

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-pragma solidity 0.8.37;
+pragma solidity ^0.8.27;
 
 /// @title Tensor bytes and Solidity values
 /// @notice Inputs and results are raw tensors: little-endian elements of their ONNX type, row-major, one tensor

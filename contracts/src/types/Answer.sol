@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-pragma solidity 0.8.37;
+pragma solidity ^0.8.27;
 
 import {EfficientHashLib} from "solady/utils/EfficientHashLib.sol";
 

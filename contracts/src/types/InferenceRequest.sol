@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-pragma solidity 0.8.37;
+pragma solidity ^0.8.27;
 
 /// @notice The terms of one request. Nothing of it is stored: the request id commits to all of it.
 /// @dev The id is the EIP-712 digest of this struct under the oracle's domain, so it binds the chain

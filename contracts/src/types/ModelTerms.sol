@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-pragma solidity 0.8.37;
+pragma solidity ^0.8.27;
 
 /// @notice How an answer of a model can be judged. `Unproven` answers rest on signature and stake alone. The tier is a
 ///         fact of the model; whether somebody sits to judge is one of the deployment (`IModelRegistry.COURT`).

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-pragma solidity 0.8.37;
+pragma solidity ^0.8.27;
 
 /// @notice Where a request stands. `Cancelled` and everything after it is terminal.
 enum RequestState {

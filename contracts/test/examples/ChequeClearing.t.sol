@@ -352,6 +352,23 @@ contract ChequeClearingTest is Deployment {
         clearing.recover(terms);
     }
 
+    /// The notice of the answer is lost, say for want of gas; the payee, or anybody, has the cheque cleared.
+    function test_HearAgain_ClearsWhereTheNoticeFailed() public {
+        bytes memory result = _result(1234, 0.99e18);
+        vm.mockCallRevert(address(clearing), abi.encodePacked(InferenceConsumer.onInferenceNotice.selector), "lost");
+        (InferenceRequest memory terms, AnswerCommitment memory commitment) = _final(result);
+        system.oracle.settle(IInferenceOracle.SettleItem(terms, commitment, result));
+        vm.clearMockedCalls();
+        bytes32 requestId = system.oracle.requestIdOf(terms);
+        vm.expectRevert(abi.encodeWithSelector(ChequeClearing.StillOpen.selector, requestId, RequestState.Settled));
+        clearing.recover(terms);
+
+        clearing.hearAgain(terms, commitment, result);
+        assertEq(clearing.balances(payee), 1_234e18);
+        vm.expectRevert(abi.encodeWithSelector(InferenceConsumer.UnexpectedRequest.selector, requestId));
+        clearing.hearAgain(terms, commitment, result);
+    }
+
     // ---- inside
 
     function _depositFor(address account, uint256 amount) private {

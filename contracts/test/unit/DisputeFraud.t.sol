@@ -31,6 +31,7 @@ contract DisputeFraudTest is DisputeTest {
         emit IDisputeManager.FraudProven(_id(terms), operator, watcher, _claim(), 0);
         _prove(watcher, terms, proof);
         _assertState(terms, RequestState.Slashed);
+        assertEq(disputes.announcedAt(announcement), 0, "has served");
         assertEq(staking.claimable(watcher), SHARE);
         assertEq(staking.claimable(requester), BOND / 5);
         assertEq(staking.pendingBurn(), BOND / 2);
@@ -39,6 +40,35 @@ contract DisputeFraudTest is DisputeTest {
         bytes32 requestId = _id(terms);
         _expectRevert(abi.encodeWithSelector(IDisputeManager.NothingHeld.selector, requestId));
         disputes.collect(requestId);
+    }
+
+    function test_ProveFraud_OnAForkWithAnotherChainId() public {
+        vm.chainId(block.chainid + 1);
+        InferenceRequest memory terms = _answered();
+        bytes memory proof = _proof(0);
+        vm.expectEmit(court);
+        emit IDisputeManager.FraudProven(oracle.requestIdOf(terms), operator, watcher, _claim(), SHARE);
+        _prove(watcher, terms, proof);
+        _assertState(terms, RequestState.Slashed);
+    }
+
+    function test_RevertWhen_APaidAnnouncementIsRepeated() public {
+        InferenceRequest memory terms = _answered();
+        bytes memory proof = _proof(0);
+        _announce(watcher, terms, proof);
+        skip(AGE);
+        _prove(watcher, terms, proof);
+        _announce(watcher, terms, proof);
+        skip(AGE);
+        IFraudVerifier.Claim memory claim = _claim();
+        bytes32 requestId = _id(terms);
+        _expectRevert(abi.encodeWithSelector(IDisputeManager.NothingHeld.selector, requestId));
+        disputes.claimPriority(requestId, claim, proof, SALT);
+        AnswerCommitment memory commitment = _commitment();
+        ModelTerms memory modelTerms = _modelTerms();
+        _expectWrongState(terms, RequestState.Answered, RequestState.Slashed);
+        disputes.proveFraud(terms, commitment, anyone, modelTerms, proof, SALT);
+        assertEq(staking.claimable(watcher), SHARE, "once");
     }
 
     function test_ProveFraud_UnannouncedConvictsInOneTransactionAndPaysAfterThePriorityPeriod() public {

@@ -156,8 +156,10 @@ contract DisputeRevealTest is DisputeTest {
         RevealDemand memory demand = _demand(watcher, terms);
         vm.warp(demand.deadline);
         bytes memory data = verifier.dataOf(demand.programRoot, TRACE_ROOT, demand.leaves);
+        bytes32[] memory path = new bytes32[](1);
+        path[0] = keccak256(data);
         vm.expectEmit(court);
-        emit IDisputeManager.Revealed(_id(terms), 0, data);
+        emit IDisputeManager.Revealed(_id(terms), 0, data, path);
         _reveal(terms, demand);
         _assertState(terms, RequestState.Answered);
         assertEq(_settleAt(terms), demand.deadline + REVEAL_WINDOW);
@@ -252,7 +254,7 @@ contract DisputeRevealTest is DisputeTest {
         _expectRevert(abi.encodeWithSelector(IDisputeManager.NotDismissed.selector, _id(terms), 0));
         disputes.dismiss(terms, demand, 2, treeRoot);
         vm.expectEmit(court);
-        emit IDisputeManager.DemandDismissed(_id(terms), 0, 2);
+        emit IDisputeManager.DemandDismissed(_id(terms), 0, 2, verifier.treeRootOf(demand.programRoot, TRACE_ROOT, 2));
         _dismiss(terms, demand, 2);
         _assertState(terms, RequestState.Answered);
         assertEq(disputes.claimable(payout), BASE / 2);
