@@ -1,5 +1,5 @@
 """`python -m oracle`, the same as the `oracle` command."""
 
-from oracle.cli.main import main
+from oracle.cli.start import main
 
 main()

@@ -37,7 +37,7 @@ from oracle.devnet.samples import sample
 from oracle.errors import InputError, NoAnswer
 from oracle.inference.model_library import ModelLibrary
 from oracle.inference.probe_rows import probe_rows
-from oracle.ports import Tensors
+from oracle.ports.inference import Tensors
 from oracle.settings import load
 from oracle.watcher.policy import WatcherPolicy
 

@@ -38,7 +38,7 @@ from oracle.devnet.bring_up import (
 )
 from oracle.devnet.samples import sample
 from oracle.inference.model_file import inspect
-from oracle.ports import AnswerItem
+from oracle.ports.contracts import AnswerItem
 from oracle.program.profile import profile_hash
 
 Say = Callable[[str], None]

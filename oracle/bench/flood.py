@@ -17,8 +17,9 @@ from oracle.chain.gateway import Gateway
 from oracle.chain.oracle_contract import RequestParams
 from oracle.chain.wire import to_hex
 from oracle.core.request import minimum_bond
+from oracle.core.signing import signed_transaction
 from oracle.core.transaction import Call, Fees
-from oracle.core.types import ZERO_ADDRESS
+from oracle.core.types import ZERO_ADDRESS, Address
 from oracle.devnet.accounts import Person, signer_of
 from oracle.devnet.bring_up import deposit, fund
 from oracle.devnet.samples import sample
@@ -27,8 +28,8 @@ from oracle.errors import ChainRefused
 FEE = 10**18
 BOND = minimum_bond(10 * 10**18, FEE)
 REQUESTERS = range(Person.WATCHER + 1, Person.WATCHER + 9)
+REQUEST_GAS = 300_000
 
-_GAS = 300_000
 _AT_ONCE = 16
 _TIME_TO_ANSWER = 3_000
 _GWEI = 10**9
@@ -49,36 +50,49 @@ def images(count: int) -> list[bytes]:
     return [pixels[i % len(pixels)].astype(np.float32).tobytes() for i in range(count)]
 
 
-async def prepare(on: Stage, count: int) -> Flood:
-    """Funds the requesters and signs `count` requests to the operator's standing offer."""
-    treasurer = on.sender(Person.DEPLOYER)
-    oracle = on.contracts.oracle
+async def fund_requesters(on: Stage, count: int) -> None:
+    """Deposits the fees of `count` requests, for each requester its share."""
     share = -(-count // len(REQUESTERS))
     for index in REQUESTERS:
         requester = on.sender(index)
-        await fund(treasurer, on.contracts, requester.address, opg=share * FEE)
+        await fund(on.sender(Person.DEPLOYER), on.contracts, requester.address, opg=share * FEE)
         await deposit(requester, on.contracts, share * FEE)
-    params = RequestParams(
+
+
+async def terms(on: Stage, operator: Address, seconds_to_answer: int) -> RequestParams:
+    """What each request says, but for its input; for the zero address, anybody may accept it."""
+    return RequestParams(
         consumer=ZERO_ADDRESS,
         model_id=on.model_id,
-        operator=on.operator,
+        operator=operator,
         fee=FEE,
         bond=BOND,
         value_at_risk=0,
-        deadline=(await on.devnet.rpc.latest()).timestamp + _TIME_TO_ANSWER,
+        deadline=(await on.devnet.rpc.latest()).timestamp + seconds_to_answer,
         window=on.contracts.deployment.parameters.default_window,
         callback_gas_limit=0,
         eager=False,
     )
+
+
+async def prepare(on: Stage, count: int) -> Flood:
+    """Funds the requesters and signs `count` requests to the operator's standing offer."""
+    await fund_requesters(on, count)
+    oracle = on.contracts.oracle
+    params = await terms(on, on.operator, _TIME_TO_ANSWER)
     gateway = Gateway(on.devnet.rpc)
     signers = [signer_of(index) for index in REQUESTERS]
     nonces = [await gateway.next_nonce(one.address, pending=True) for one in signers]
     raw = []
     for number, image in enumerate(images(count)):
         turn, which = divmod(number, len(signers))
-        call = Call(oracle.address, oracle.request_data(params, image), _GAS)
-        _, signed = signers[which].sign_transaction(
-            chain_id=on.devnet.rpc.chain_id, nonce=nonces[which] + turn, call=call, fees=_FEES
+        call = Call(oracle.address, oracle.request_data(params, image), REQUEST_GAS)
+        _, signed = await signed_transaction(
+            signers[which],
+            chain_id=on.devnet.rpc.chain_id,
+            nonce=nonces[which] + turn,
+            call=call,
+            fees=_FEES,
         )
         raw.append(signed)
     return Flood(raw)

@@ -17,7 +17,7 @@ from oracle.core.receipt import Accept, Answer, AnswerCommitment, answer_batch_d
 from oracle.core.request import FIRST_SIGNED_NONCE, Request, data_hash
 from oracle.core.types import ZERO_ADDRESS, ZERO_BYTES32, Address
 from oracle.devnet.accounts import Person
-from oracle.ports import AnswerItem, SettleItem
+from oracle.ports.contracts import AnswerItem, SettleItem
 
 RESULT = bytes(range(1, 49))
 """As long as the digit model's: a label of 8 bytes and ten probabilities of 4."""

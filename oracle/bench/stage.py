@@ -75,17 +75,20 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(*, block_gas: int = BLOCK_GAS_LIMIT) -> AsyncIterator[Stage]:
+async def stage(
+    *, block_gas: int = BLOCK_GAS_LIMIT, more: Sequence[str] = ()
+) -> AsyncIterator[Stage]:
     """A devnet with models and an operator, whose blocks hold so much gas.
 
-    The base fee starts at nothing and stays there, so that no transaction waits for a price.
+    The base fee starts at nothing and stays there, so that no transaction waits for a price. `more`
+    are further arguments of anvil.
 
     Raises:
         ConfigurationError: anvil cannot be had or does not start.
     """
     with tempfile.TemporaryDirectory(prefix="oracle-bench-") as folder:
         settings = Settings.model_construct(data_dir=Path(folder))
-        options = AnvilOptions(gas_limit=block_gas, more=("--block-base-fee-per-gas", "0"))
+        options = AnvilOptions(gas_limit=block_gas, more=("--block-base-fee-per-gas", "0", *more))
         ready = await start_devnet(settings, options, block_seconds=0)
         try:
             yield Stage(ready, settings)

@@ -1,6 +1,6 @@
 """What processes use while something else happens: CPU seconds and resident memory, sampled.
 
-Knows processes by their ids and nothing of what they do.
+A process's children count as its own. Knows processes by their ids and nothing of what they do.
 """
 
 from __future__ import annotations
@@ -36,10 +36,12 @@ class Usage:
     def look(self) -> None:
         """Takes one sample of each process that is still there."""
         for name, process in self._processes.items():
-            with contextlib.suppress(psutil.NoSuchProcess), process.oneshot():
-                times = process.cpu_times()
-                used = times.user + times.system
-                self.samples[name].append(Sample(time.monotonic(), used, process.memory_info().rss))
+            with contextlib.suppress(psutil.NoSuchProcess):
+                used, rss = _of(process)
+                for child in process.children():
+                    more = _of(child)
+                    used, rss = used + more[0], rss + more[1]
+                self.samples[name].append(Sample(time.monotonic(), used, rss))
 
     def cpu_seconds(self, name: str, first: float, last: float) -> float:
         """CPU seconds that a process used between two moments, to the sampling interval."""
@@ -51,6 +53,13 @@ class Usage:
     def peak_rss_mib(self, name: str) -> float:
         """Largest resident memory seen, in MiB."""
         return max(one.rss_bytes for one in self.samples[name]) / 2**20
+
+
+def _of(process: psutil.Process) -> tuple[float, int]:
+    """CPU seconds so far, and bytes of memory."""
+    with process.oneshot():
+        times = process.cpu_times()
+        return times.user + times.system, process.memory_info().rss
 
 
 @asynccontextmanager

@@ -2,42 +2,86 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Literal
 
 from oracle.chain.deployment import Deployment
-from oracle.chain.keystore import LocalSigner, read_password
+from oracle.chain.keystore import LocalSigner, open_keystore
+from oracle.chain.rpc import Rpc
+from oracle.chain.rpc_policy import Notice, RpcPolicy, log_notice
 from oracle.client import OracleClient, connect
 from oracle.core.saved_receipt import Contracts
 from oracle.devnet.state import DevnetState
 from oracle.errors import ConfigurationError
-from oracle.service.transact import TransactPolicy
+from oracle.service.attempts import TransactPolicy
 from oracle.settings import Settings
 
 Role = Literal["signer", "owner", "requester"]
 
 
-def rpc_url(settings: Settings) -> str:
-    """The endpoint that settings name, or the one of the local devnet.
+def rpc_urls(settings: Settings) -> tuple[str, ...]:
+    """The endpoints that settings name, the preferred one first, or the one of the local devnet.
 
     Raises:
         ConfigurationError: there is neither.
     """
-    if settings.rpc_url:
-        return settings.rpc_url
+    if settings.rpc_url and (named := tuple(settings.rpc_url.split())):
+        return named
     state = DevnetState.load(settings.devnet_dir)
     if state is None or not state.running:
-        raise ConfigurationError(
+        raise settings.lacking(
             "no chain to talk to", hint="set rpc_url, or start a local one: `oracle devnet up`"
         )
-    return state.url
+    return (state.url,)
+
+
+def rpc_policy(settings: Settings) -> RpcPolicy:
+    """How endpoints are judged."""
+    return RpcPolicy(
+        max_lag_blocks=settings.rpc_max_lag_blocks,
+        check_seconds=settings.rpc_check_seconds,
+        calls_per_minute=settings.rpc_calls_per_minute,
+    )
+
+
+async def open_rpc(
+    settings: Settings, deployed: Deployment | None = None, *, notice: Notice = log_notice
+) -> Rpc:
+    """A connection to the chain of a deployment, or to whichever the first endpoint serves.
+
+    Raises:
+        ConfigurationError: no endpoint is named, or one is malformed.
+        WrongChain: every endpoint serves another chain.
+        ChainUnreachable: none answers.
+    """
+    return await Rpc.connect(
+        rpc_urls(settings),
+        chain_id=None if deployed is None else deployed.chain_id,
+        genesis_hash=None if deployed is None else deployed.genesis_hash,
+        timeout_seconds=settings.rpc_timeout_seconds,
+        policy=rpc_policy(settings),
+        notice=notice,
+    )
 
 
 def deployment(settings: Settings) -> Deployment:
     """The addresses file that settings name. Raises ConfigurationError."""
-    return Deployment.load(settings.deployment_path)
+    with _paths_explained(settings, settings.deployment_path):
+        return Deployment.load(settings.deployment_path)
+
+
+@contextmanager
+def _paths_explained(settings: Settings, *paths: Path | None) -> Iterator[None]:
+    """Says of a file that is missing from where its relative path counts."""
+    try:
+        yield
+    except ConfigurationError as error:
+        told = (settings.misplaced(one) for one in paths if one is not None)
+        if (found := next(filter(None, told), None)) is not None:
+            error.hint = found if error.hint is None else f"{found}; or else {error.hint}"
+        raise
 
 
 def contracts(deployed: Deployment) -> Contracts:
@@ -72,11 +116,24 @@ def signer(settings: Settings, role: Role) -> LocalSigner:
     """
     path: Path | None = getattr(settings, f"{role}_keystore")
     if path is None:
-        raise ConfigurationError(
+        raise settings.lacking(
             f"settings name no {role} key",
             hint=f"set {role}_keystore and password_file; `oracle keystore new` makes one",
         )
-    return LocalSigner.from_keystore(path, read_password(settings.password_file))
+    return open_key(settings, path)
+
+
+def open_key(settings: Settings, path: Path) -> LocalSigner:
+    """The key in a file, with the password that settings lead to. Raises KeystoreError."""
+    with _paths_explained(settings, path, settings.password_file):
+        return open_keystore(path, settings.password_file, opens=settings.keystores)
+
+
+def anybody(settings: Settings) -> Role:
+    """Whose key sends what anybody may send: of those that settings name, the first."""
+    roles: tuple[Role, ...] = ("requester", "owner", "signer")
+    named = (role for role in roles if getattr(settings, f"{role}_keystore") is not None)
+    return next(named, "requester")
 
 
 @asynccontextmanager
@@ -84,9 +141,10 @@ async def client(settings: Settings, role: Role | None = None) -> AsyncIterator[
     """A client of the configured deployment, with the key of `role` or none."""
     key = signer(settings, role) if role else None
     async with connect(
-        rpc_url(settings),
+        rpc_urls(settings),
         deployment(settings),
         key,
         timeout_seconds=settings.rpc_timeout_seconds,
+        policy=rpc_policy(settings),
     ) as opened:
         yield opened

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-import secrets
+import random
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from oracle.bootstrap.models import add_model, prepare_model
 from oracle.chain.deployment import DeploymentParameters
-from oracle.chain.keystore import CHEAP_ITERATIONS, create_keystore
+from oracle.chain.keystore import CHEAP_ITERATIONS, create_keystore, create_password_file
+from oracle.chain.views_contract import ViewsBinding
 from oracle.core.operator import Offer
 from oracle.core.types import Address
 from oracle.devnet.accounts import Person, secret_of, signer_of
@@ -28,6 +31,16 @@ from oracle.settings import Settings
 OPG = 10**18
 BOND = 100_000 * OPG
 PRICE = 1 * OPG
+PEOPLE: Final[Mapping[str, Person]] = {
+    "owner": Person.OWNER,
+    "signer": Person.SIGNER,
+    "requester": Person.REQUESTER,
+    "watcher": Person.WATCHER,
+}
+"""Whose keys the settings file names, by role."""
+
+_WATCHER_OPG = 200 * OPG
+"""As much as `oracle watch` spends on one answer at most, by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +122,13 @@ async def start_devnet(
     port = settings.serve_port or free_port()
     endpoint = f"http://127.0.0.1:{port}"
     await owner.send(contracts.staking.address, contracts.staking.set_endpoint_data(endpoint))
-    people = {"owner": Person.OWNER, "signer": Person.SIGNER, "requester": Person.REQUESTER}
-    settings_file = write_settings(settings.data_dir, owner.address, people, serve_port=port)
+    if (at := contracts.deployment.views) is not None:
+        views = ViewsBinding(devnet.rpc, at)
+        await owner.send(at, views.set_gateways_data([f"{endpoint}/views"]))
+    # Coin it has, as all of anvil's accounts; OPG for the deposits of its demands.
+    watcher = signer_of(Person.WATCHER).address
+    await fund(treasurer, contracts, watcher, opg=_WATCHER_OPG)
+    settings_file = write_settings(settings.data_dir, owner.address, PEOPLE, serve_port=port)
     return ReadyDevnet(devnet, models, owner.address, settings_file)
 
 
@@ -120,10 +138,33 @@ async def keep_time(devnet: Devnet, block_seconds: int) -> None:
 
 
 def free_port() -> int:
-    """A port nobody listens on now; the node takes it when it starts."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port nobody listens on now; the node takes it when it starts.
+
+    Of those that systems give to no connection by themselves: it would be gone by then.
+    """
+    while True:
+        port = random.randrange(20_000, 32_000)  # noqa: S311 - no secret
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
+def settings_of(
+    folder: Path, operator: Address, roles: Iterable[str], *, serve_port: int
+) -> dict[str, object]:
+    """The settings of somebody on the devnet whose keystores lie in `folder`, by role."""
+    keys = folder / "keys"
+    return {
+        "data_dir": folder,
+        "operator": operator,
+        "password_file": keys / "password",
+        **{f"{role}_keystore": keys / f"{role}.json" for role in roles},
+        "serve_port": serve_port,
+        "poll_seconds": 0.25,
+        "settle_seconds": 1.0,
+        "answer_margin_seconds": 5,
+        "stale_head_seconds": 0,  # it may mine on demand only
+    }
 
 
 def write_settings(
@@ -142,29 +183,15 @@ def write_settings(
     folder = folder.absolute()
     password_file = folder / "keys" / "password"
     if not password_file.exists():
-        password_file.parent.mkdir(parents=True, exist_ok=True)
-        password_file.touch(mode=0o600)
-        password_file.write_text(secrets.token_urlsafe(16) + "\n")
+        create_password_file(password_file)
     password = password_file.read_text().strip()
-    values: dict[str, object] = {
-        "data_dir": folder,
-        "operator": operator,
-        "password_file": password_file,
-    }
     for role, person in people.items():
         keystore = folder / "keys" / f"{role}.json"
         if not keystore.exists():
             create_keystore(
                 keystore, password, secret=secret_of(person), iterations=CHEAP_ITERATIONS
             )
-        values[f"{role}_keystore"] = keystore
-    values |= {
-        "serve_port": serve_port,
-        "poll_seconds": 0.25,
-        "settle_seconds": 1.0,
-        "answer_margin_seconds": 5,
-        **extra,
-    }
+    values = settings_of(folder, operator, people, serve_port=serve_port) | extra
     lines = [
         "# Written by `oracle devnet up`. Its keys are anvil's, known to everybody.",
         *(f"{name} = {_toml(value)}" for name, value in values.items()),

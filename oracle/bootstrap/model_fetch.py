@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from oracle.bootstrap.readiness import ADD_AGAIN
 from oracle.client import OracleClient
 from oracle.core.model import Model
-from oracle.core.types import Tier
+from oracle.core.types import Address, Tier
 from oracle.errors import ModelFileError, NotFound, TraceUnavailable
 from oracle.inference.content_store import sha256
 from oracle.inference.model_library import ModelLibrary, root_of
@@ -29,12 +30,18 @@ class FetchedModel:
 
 
 async def fetch_model(
-    client: OracleClient, library: ModelLibrary, model: Model, endpoint: str | None = None
+    client: OracleClient,
+    library: ModelLibrary,
+    model: Model,
+    endpoint: str | None = None,
+    *,
+    operator: Address | None = None,
 ) -> FetchedModel:
     """Gets the file, unless it is here.
 
     Args:
         endpoint: whose; by default the registered URI, then every operator with an offer for it.
+        operator: who asks, and is not asked itself.
 
     Raises:
         NotFound: nobody serves it; says of each place why not.
@@ -47,7 +54,7 @@ async def fetch_model(
         if stored is not None:
             return FetchedModel(model, None, len(stored))
     refusals = []
-    for place in await _places(client, model, endpoint):
+    for place in await _places(client, model, endpoint, operator):
         try:
             file = await place.read(root, tier)
             if file is None:
@@ -62,13 +69,17 @@ async def fetch_model(
         add = library.add if tier is Tier.UNPROVEN else library.add_program
         await asyncio.to_thread(add, file)
         return FetchedModel(model, place.name, len(file))
-    nowhere = "no operator with an offer for it has announced an endpoint"
+    nowhere = (
+        f"no {'other ' if operator else ''}operator with an offer for it has announced an endpoint"
+    )
     if tier is Tier.UNPROVEN:
         nowhere = "operators serve programs only, and it is an unproven model"
     raise NotFound(
         f"nobody serves the file of {model.name} (0x{model.id.hex()}): "
         + ("; ".join(refusals) or nowhere),
-        hint="name an endpoint that serves it (--from URL), or ask its registrar for the file",
+        hint=f"you registered it: {ADD_AGAIN}; or name a worker of yours that has it (--from URL)"
+        if model.registrar == operator
+        else "name an endpoint that serves it (--from URL), or ask its registrar for the file",
     )
 
 
@@ -80,12 +91,16 @@ def _read(library: ModelLibrary, root: bytes, tier: Tier) -> bytes | None:
         return None
 
 
-async def _places(client: OracleClient, model: Model, endpoint: str | None) -> list[FileSource]:
+async def _places(
+    client: OracleClient, model: Model, endpoint: str | None, operator: Address | None
+) -> list[FileSource]:
     if endpoint is not None:
         return [EndpointPrograms(endpoint)]
     places: list[FileSource] = [Uri(model.uri)] if model.uri else []
     seen: set[str] = set()
     for one in await client.offers(model.id):
+        if one.operator == operator:
+            continue
         announced = await client.endpoint(one.operator)
         if announced is not None and announced not in seen:
             seen.add(announced)

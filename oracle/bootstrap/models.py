@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from oracle.bootstrap.reveal_window import RevealAdvice, reveal_advice
 from oracle.bootstrap.source_comparison import compare_with_source
 from oracle.certificate.certificate import Certificate
 from oracle.certificate.certify import certify
@@ -23,7 +24,7 @@ from oracle.inference.model_library import ModelLibrary
 from oracle.inference.program_session import LoadedProgram, open_program
 from oracle.inference.provider import CPU
 from oracle.inference.session import SessionSettings
-from oracle.ports import Tensors
+from oracle.ports.inference import Tensors
 from oracle.program.compile import CompiledProgram, compile_model
 from oracle.program.encoding import encode
 from oracle.program.instruction import Trace
@@ -33,10 +34,6 @@ from oracle.program.profile import profile_hash
 Progress = Callable[[str], None]
 
 CERTIFIED_ROWS: Final = 32
-
-
-_REVEALS_IN_THE_ALLOWANCE: Final = 12
-"""As many windows fit what disputes may add to an answer's: a watcher needs a round a layer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +63,13 @@ class PreparedModel:
 
 @dataclass(frozen=True, slots=True)
 class AddedModel:
-    """What came of adding a file."""
+    """What came of adding a file. `advice` is None in the UNPROVEN tier."""
 
     id: bytes
     name: str
     prepared: PreparedModel
     terms: ModelTerms
+    advice: RevealAdvice | None = None
 
 
 def prepare_model(
@@ -169,13 +167,23 @@ async def add_model(
     """Keeps a prepared model and its manifest, and registers it, where it is not done already.
 
     Args:
-        reveal_window: seconds to show what is demanded of a trace; by default as long as leaves a
-            watcher's walk through a deep program its rounds, and at most the challenge window.
+        reveal_window: seconds to show what is demanded of a trace; by default what
+            `oracle.bootstrap.reveal_window` suggests.
 
     Raises:
+        InputError: the reveal window is too long for disputes in this deployment.
         ModelFileError: the file cannot be kept.
         ContractReverted: the registry refused the terms.
     """
+    advice = None
+    if prepared.compiled is None:
+        reveal_window = 0
+    else:
+        advice = reveal_advice(
+            prepared.compiled.program, contracts.deployment.parameters, challenge_window
+        )
+        reveal_window = advice.suggested if reveal_window is None else reveal_window
+        advice.require(reveal_window)
     if prepared.compiled is None:
         library.add(read_bounded(prepared.file.path))
     else:
@@ -188,22 +196,11 @@ async def add_model(
         schema_hash=prepared.schema.schema_hash,
         tier=prepared.tier,
         challenge_window=challenge_window,
-        reveal_window=_reveal_window(prepared, contracts, challenge_window, reveal_window),
+        reveal_window=reveal_window,
         min_bond=min_bond,
         epsilon=prepared.epsilon,
     )
     model_id = await register_model(
         registrar, contracts, terms, name=name, schema=prepared.schema, uri=uri
     )
-    return AddedModel(model_id, name, prepared, terms)
-
-
-def _reveal_window(
-    prepared: PreparedModel, contracts: Contracts, challenge_window: int, chosen: int | None
-) -> int:
-    if prepared.tier is Tier.UNPROVEN:
-        return 0
-    if chosen is not None:
-        return chosen
-    allowance = contracts.deployment.parameters.dispute_allowance
-    return min(challenge_window, max(1, allowance // _REVEALS_IN_THE_ALLOWANCE))
+    return AddedModel(model_id, name, prepared, terms, advice)

@@ -6,6 +6,7 @@ lacks something still answers what it can, and goes on once it has it. Changes n
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
@@ -15,9 +16,16 @@ from oracle.chain.gateway import Gateway
 from oracle.chain.registry_contract import RegistryBinding
 from oracle.chain.rpc import Rpc
 from oracle.chain.staking_contract import StakingBinding
-from oracle.client.market import offers_of
-from oracle.core.types import Address, format_wad
-from oracle.errors import ChainRefused, ChainUnreachable, NotFound, SchemaError
+from oracle.client.market import OwnOffers
+from oracle.core.model import Model, untimely
+from oracle.core.types import ZERO_ADDRESS, Address, format_wad
+from oracle.errors import (
+    ChainRefused,
+    ChainUnreachable,
+    ConfigurationError,
+    NotFound,
+    SchemaError,
+)
 
 GAS_OF_AN_ANSWER: Final = 150_000
 """An answer and its settlement, each sent alone, with room (`oracle bench gas`)."""
@@ -29,10 +37,28 @@ COMFORTABLE_ANSWERS: Final = 1_000
 """As many are suggested."""
 
 
+ADD_AGAIN: Final = (
+    "oracle model add FILE, with the file, rows and options that it was registered with"
+)
+"""How a registrar has its own model on this machine again: nobody else need have it."""
+
+
+UNANSWERED: Final = "a request that the offer takes will go unanswered, and cost twice its fee"
+
+
 class Stored(Protocol):
     """What this machine holds of models."""
 
     def has(self, digest: bytes) -> bool: ...
+
+    def damage(self, digest: bytes) -> str | None: ...
+
+
+class Registrations(Protocol):
+    """Models by id, looked up several at once."""
+
+    async def look_up(self, model_ids: Collection[bytes]) -> None: ...
+    async def model(self, model_id: bytes) -> Model: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +82,30 @@ class SignerGas:
 
 @dataclass(frozen=True, slots=True)
 class Lack:
-    """One thing that is missing: what, and the next step."""
+    """One thing that is missing: what, and the next step.
+
+    Attributes:
+        model_id: what is offered, of kind `model`.
+    """
 
     kind: Literal["gas", "model", "unchecked"]
     what: str
     next_step: str
+    model_id: bytes | None = None
 
     def as_facts(self) -> dict[str, str]:
         """By name, for scripts."""
         return {"kind": self.kind, "what": self.what, "next": self.next_step}
+
+
+async def require_registered(rpc: Rpc, deployment: Deployment, operator: Address) -> None:
+    """Raises ConfigurationError where the chain knows no such operator, or ChainUnreachable."""
+    staking = StakingBinding(rpc, deployment.staking)
+    if await staking.signer_of(operator, pending=True) == ZERO_ADDRESS:
+        raise ConfigurationError(
+            f"{operator} is not registered as an operator on chain {deployment.chain_id}",
+            hint="`oracle operator init`",
+        )
 
 
 async def signer_gas(rpc: Rpc, signer: Address) -> SignerGas:
@@ -79,25 +120,39 @@ def lack_of_gas(gas: SignerGas) -> Lack | None:
         return None
     return Lack(
         "gas",
-        f"the signer {gas.signer} holds {format_wad(gas.balance_wei)} of the chain's coin: gas for "
-        f"{gas.answers} answers at today's price",
+        f"{gas.signer} pays for gas and holds {format_wad(gas.balance_wei)} of the chain's coin, "
+        f"enough for {gas.answers} answers at today's price",
         f"send {format_wad(gas.suggested_wei)} of the coin to {gas.signer}, for "
         f"{COMFORTABLE_ANSWERS:,} answers",
     )
 
 
 async def lacks(
-    rpc: Rpc, deployment: Deployment, operator: Address, signer: Address, stored: Stored
+    rpc: Rpc,
+    deployment: Deployment,
+    operator: Address,
+    signer: Address,
+    stored: Stored,
+    registry: RegistryBinding | None = None,
+    offers: OwnOffers | None = None,
 ) -> list[Lack]:
-    """All that is missing; says so, too, where the chain does not let it be found out."""
+    """All that is missing; says so, too, where the chain does not let it be found out.
+
+    Args:
+        registry: keeps what is read of the models on offer; a new one by default.
+        offers: keeps what is read of the offers; a new one by default.
+    """
     try:
         found = [lack_of_gas(await signer_gas(rpc, signer))]
         staking = StakingBinding(rpc, deployment.staking)
-        offered = await offers_of(rpc, staking, operator, deployment.deployed_block)
-        registry = RegistryBinding(
+        offers = offers or OwnOffers(rpc, staking, operator, deployment.deployed_block)
+        registry = registry or RegistryBinding(
             rpc, deployment.registry, deployed_block=deployment.deployed_block
         )
-        found += await _missing_models(registry, offered, stored)
+        allowance = deployment.parameters.dispute_allowance
+        found += await missing_models(
+            registry, await offers.standing(), stored, allowance, operator
+        )
     except (ChainUnreachable, ChainRefused) as error:
         return [
             Lack(
@@ -109,26 +164,45 @@ async def lacks(
     return [one for one in found if one is not None]
 
 
-async def _missing_models(
-    registry: RegistryBinding, offered: Collection[bytes], stored: Stored
+async def missing_models(
+    registry: Registrations,
+    offered: Collection[bytes],
+    stored: Stored,
+    allowance: int,
+    operator: Address,
 ) -> list[Lack]:
+    """What keeps an operator from serving its offers. Raises ChainUnreachable or ChainRefused."""
+    await registry.look_up(offered)
     found = []
     for model_id in sorted(offered):
         shown = f"0x{model_id.hex()}"
+        take_back = (
+            f"take it back: oracle operator offer {shown} --capacity 0 --price 0 --max-bond 0"
+        )
         try:
             model = await registry.model(model_id)
         except (NotFound, SchemaError) as error:
             what = f"there is an offer for {shown}, which cannot be served: {error.message}"
-            take_back = f"take it back: oracle operator offer {shown} --capacity 0"
-            found.append(Lack("model", what, f"{take_back} --price 0 --max-bond 0"))
+            found.append(Lack("model", what, take_back, model_id))
             continue
-        if not stored.has(model.terms.program_root):
-            found.append(
-                Lack(
-                    "model",
-                    f"there is an offer for {model.name} ({shown}), and the model is not here: "
-                    "a request that the offer takes will go unanswered, and cost twice its fee",
-                    f"oracle model fetch {shown}",
-                )
-            )
+        reason = untimely(model.terms.reveal_window, allowance)
+        if reason is not None:
+            what = f"there is an offer for {model.name} ({shown}), which is not to be: {reason}"
+            found.append(Lack("model", what, take_back, model_id))
+        if (fault := await fault_of(model, stored)) is not None:
+            what = f"there is an offer for {model.name} ({shown}), and {fault}: {UNANSWERED}"
+            found.append(Lack("model", what, had_again(model, operator), model_id))
     return found
+
+
+async def fault_of(model: Model, stored: Stored) -> str | None:
+    """Why a model cannot be run here, as far as its file goes."""
+    root = model.terms.program_root
+    if not stored.has(root):
+        return "the model is not here"
+    return await asyncio.to_thread(stored.damage, root)
+
+
+def had_again(model: Model, operator: Address | None) -> str:
+    """How an operator has a model's file on this machine."""
+    return ADD_AGAIN if model.registrar == operator else f"oracle model fetch 0x{model.id.hex()}"

@@ -15,7 +15,10 @@ from oracle.core.job import Job
 from oracle.core.saved_receipt import Contracts, Posted, RegisteredModel, SavedReceipt
 from oracle.core.transaction import Mined, Purpose, Transaction, TransactionState
 from oracle.errors import NotFound
-from oracle.ports import ChainReader, JobStore, RegistryContract, TransactionStore
+from oracle.ports.contracts import RegistryContract
+from oracle.ports.jobs import JobStore
+from oracle.ports.reading import ChainReader
+from oracle.ports.sending import TransactionStore
 
 
 @dataclass(frozen=True, slots=True)

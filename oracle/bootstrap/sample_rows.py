@@ -9,7 +9,7 @@ import numpy as np
 
 from oracle.core.schema import ModelSchema
 from oracle.errors import InputError
-from oracle.ports import Tensors
+from oracle.ports.inference import Tensors
 
 
 def read_rows(path: Path, schema: ModelSchema, *, most: int | None = None) -> list[Tensors]:
@@ -39,7 +39,10 @@ def read_rows(path: Path, schema: ModelSchema, *, most: int | None = None) -> li
         array = arrays[spec.name].astype(spec.element.dtype)
         shape = spec.shape_for(1)
         if array.shape[1:] != (shape[1:] if spec.batched else shape):
-            raise InputError(f"{path}: {spec.name!r} has rows of shape {list(array.shape[1:])}")
+            raise InputError(
+                f"{path}: {spec.name!r} has rows of shape {list(array.shape[1:])}",
+                hint=f"the model takes {spec.element.name.lower()} rows of shape {list(shape[1:])}",
+            )
         columns[spec.name] = [
             entry.reshape(shape) for entry in (array if most is None else array[:most])
         ]

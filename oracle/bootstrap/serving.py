@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 from oracle.inference.model_library import ModelLibrary
 from oracle.inference.published_programs import PublishedPrograms
-from oracle.ports import Clock, ReceiptSource
+from oracle.ports.clock import Clock
+from oracle.ports.publishing import ReceiptSource
+from oracle.ports.views import ViewGateway
 from oracle.settings import Settings
 from oracle.storage.trace_prover import TraceProver
 from oracle.storage.trace_store import FileTraceStore, open_trace_store
-from oracle.web import Server, Sources, application
+from oracle.web import Server, Sources, WebLimits, application
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +32,12 @@ async def open_serving(
     library: ModelLibrary,
     clock: Clock,
     receipts: ReceiptSource,
+    views: ViewGateway | None = None,
 ) -> AsyncIterator[Serving]:
     """The traces of this data directory, the programs here and the receipts, served.
+
+    Args:
+        views: where answers are given in views, if they are.
 
     Raises:
         StorageError: another process has them, or they cannot be read.
@@ -41,8 +47,10 @@ async def open_serving(
     try:
         programs = PublishedPrograms(library)
         prover = TraceProver(traces, programs)
-        sources = Sources(traces, prover, programs, receipts)
-        server = Server(application(sources), host=settings.serve_host, port=settings.serve_port)
+        sources = Sources(traces, prover, programs, receipts, views)
+        limits = WebLimits(proxied=settings.views_proxied)
+        pages = application(sources, limits)
+        server = Server(pages, host=settings.serve_host, port=settings.serve_port)
         async with server:
             yield Serving(traces, prover, server.address)
     finally:

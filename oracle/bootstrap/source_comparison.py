@@ -21,7 +21,7 @@ from oracle.inference.program_session import LoadedProgram
 from oracle.inference.provider import CPU
 from oracle.inference.run import first_line
 from oracle.inference.session import SessionSettings, open_session
-from oracle.ports import Tensors
+from oracle.ports.inference import Tensors
 from oracle.program.manifest import GENERATED, GIVEN, SourceDifference
 
 GENERATED_ROWS: Final = 8

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from oracle.bootstrap import connection
 from oracle.client import OracleClient
-from oracle.client.trace_reader import TraceReader
+from oracle.client.trace_reader import ReadLimits, TraceReader
 from oracle.core.endpoint import checked_endpoint
 from oracle.core.saved_receipt import RegisteredModel, SavedReceipt
 from oracle.core.schema import ModelSchema
@@ -22,12 +22,13 @@ from oracle.errors import ChainRefused, ChainUnreachable, ConfigurationError, Mo
 from oracle.inference.engine import EngineSettings, LocalEngine
 from oracle.inference.model_library import ModelLibrary
 from oracle.inference.provider import select_provider
-from oracle.ports import Inference, Tensors
+from oracle.ports.inference import Inference, Tensors
 from oracle.settings import Settings
 from oracle.verify import evidence as evidences
 from oracle.verify.evidence import Evidence
 from oracle.verify.facts import ChainFacts, NotReached, read_facts
 from oracle.verify.places import (
+    FETCH_SECONDS,
     EndpointPrograms,
     EndpointTraces,
     Folder,
@@ -38,7 +39,7 @@ from oracle.verify.places import (
 )
 from oracle.verify.report import Report
 from oracle.verify.sources import FileSource, Runner, Sources, TraceSource
-from oracle.verify.verify import verify
+from oracle.verify.verify import Told, verify
 
 OFFLINE = "no chain was to be asked"
 
@@ -54,6 +55,7 @@ class Options:
         endpoint: where the operator is found; else where it announced.
         offline: ask no chain. A saved receipt is needed then.
         run: whether to run the model here.
+        limits: what an operator's endpoint may cost, and where it may be.
     """
 
     model: Path | None = None
@@ -62,12 +64,19 @@ class Options:
     endpoint: str | None = None
     offline: bool = False
     run: bool = True
+    limits: ReadLimits = field(default_factory=ReadLimits)
 
 
 async def verify_answer(
-    settings: Settings, target: bytes | SavedReceipt, options: Options
+    settings: Settings,
+    target: bytes | SavedReceipt,
+    options: Options,
+    told: Told | None = None,
 ) -> Report:
     """Verifies the answer to a request by its id, or a saved receipt.
+
+    Args:
+        told: is told of each step as soon as it is over.
 
     Raises:
         NotFound: the oracle has never seen this id.
@@ -86,7 +95,7 @@ async def verify_answer(
             evidence = await evidences.of_chain(client, target)
             facts = await _facts(client, evidence)
     async with _sources(settings, evidence, facts, options) as sources:
-        return await verify(evidence, facts, sources)
+        return await verify(evidence, facts, sources, *([told] if told else []))
 
 
 async def save_receipt(
@@ -168,16 +177,17 @@ def _files(
 
     places: list[FileSource] = [Folder(look)]
     if isinstance(evidence.model, RegisteredModel) and evidence.model.uri:
-        places.append(Uri(evidence.model.uri))
+        places.append(Uri(evidence.model.uri, public_only=options.limits.public_only))
     if endpoint is not None:
-        places.append(EndpointPrograms(endpoint))
+        limits = replace(options.limits, piece_seconds=FETCH_SECONDS)
+        places.append(EndpointPrograms(endpoint, limits))
     return places
 
 
 def _traces(endpoint: str | None, options: Options) -> Sequence[TraceSource]:
     if options.trace is not None:
         return (TraceFile(options.trace),)
-    return () if endpoint is None else (EndpointTraces(endpoint),)
+    return () if endpoint is None else (EndpointTraces(endpoint, options.limits),)
 
 
 class _OneFile:

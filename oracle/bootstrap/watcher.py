@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import structlog
+
 from oracle.bootstrap import connection
-from oracle.bootstrap.node import SystemClock
+from oracle.bootstrap.clock import SystemClock
+from oracle.bootstrap.metrics_watcher import open_watcher_server
 from oracle.bootstrap.verify import LocalRunner
 from oracle.chain.court_contract import CourtBinding
 from oracle.chain.court_reader import CourtReader
@@ -21,9 +24,10 @@ from oracle.client import OracleClient, connect
 from oracle.core.case import Case, CaseState
 from oracle.core.model import Model
 from oracle.core.schema import ModelSchema
-from oracle.core.types import Tier
+from oracle.core.types import Tier, format_wad
 from oracle.inference.model_library import ModelLibrary
-from oracle.ports import DatabaseIdentity, Inference, Tensors
+from oracle.ports.inference import Inference, Tensors
+from oracle.ports.jobs import DatabaseIdentity
 from oracle.service.transact import Transact
 from oracle.settings import Settings
 from oracle.storage.claim import claimed
@@ -36,11 +40,15 @@ from oracle.watcher.examine import Examine
 from oracle.watcher.follow import Follow
 from oracle.watcher.outbox import Outbox
 from oracle.watcher.policy import WatcherPolicy
+from oracle.watcher.purse import Purse
 from oracle.watcher.report import WatchReport
+from oracle.watcher.retire import Retire
 from oracle.watcher.subject import Subjects
 from oracle.watcher.watcher import Watcher
 
-DATABASE = "watcher.sqlite"
+DATABASE = "cases.sqlite"
+
+_log = structlog.get_logger("oracle.watcher")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +59,16 @@ class OpenWatcher:
     client: OracleClient
     court: CourtBinding
     storage: Storage
+    missed_before: frozenset[bytes]
+    purse: Purse
 
     async def report(self) -> WatchReport:
         """What it watched so far."""
         me = self.client.sender.address
+        cases = await self.storage.cases.everything()
         return WatchReport(
-            await self.storage.cases.everything(),
+            cases,
+            _missed(cases) - self.missed_before,
             await self.storage.jobs.totals(),
             await self.court.claimable(me) + await self.client.staking.claimable(me),
         )
@@ -70,7 +82,19 @@ async def run_watcher(
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, opened.watcher.stop)
-        await opened.watcher.run(done=opened.watcher.idle if once else None)
+        async with open_watcher_server(
+            settings, opened.watcher, opened.purse, opened.storage, opened.client.rpc
+        ):
+            rpc = opened.client.rpc
+            _log.info(
+                "watching",
+                chain=rpc.chain_id,
+                endpoint=rpc.endpoint,
+                key=key.address,
+                **{name.lower(): format_wad(held) for name, (held, _) in opened.purse.seen.items()},
+                from_block=policy.start_block,
+            )
+            await opened.watcher.run(done=opened.watcher.idle if once else None)
         return await opened.report()
 
 
@@ -103,19 +127,29 @@ async def open_watcher(
         key: pays gas and deposits, and gets the rewards. Nothing else may send with it.
 
     Raises:
-        StorageError: a watcher runs on this data directory already.
+        StorageError: a watcher with this key runs on this data directory already.
         ConfigurationError, ChainUnreachable: as for a node.
     """
-    folder = settings.data_dir / "watcher"
+    deployment = connection.deployment(settings)
+    # A key of its own has a memory of its own, and so has a local chain that began anew.
+    chain = f"{deployment.chain_id}-{deployment.genesis_hash.hex()[:8]}"
+    folder = settings.data_dir / "watcher" / f"{chain}-{key.address}"
     if policy.only is not None:
         folder /= policy.only.hex()
     folder.mkdir(parents=True, exist_ok=True)
-    with claimed(folder):
+    with ExitStack() as held:
+        claim = claimed(
+            folder,
+            runs=f"a watcher with this key, {key.address}, runs",
+            hint="end that one, or give this one a key of its own: --keystore",
+        )
+        held.enter_context(claim)
         async with connect(
-            connection.rpc_url(settings),
-            connection.deployment(settings),
+            connection.rpc_urls(settings),
+            deployment,
             key,
             timeout_seconds=settings.rpc_timeout_seconds,
+            policy=connection.rpc_policy(settings),
         ) as client:
             storage = open_storage(folder / DATABASE, SystemClock())
             try:
@@ -154,7 +188,9 @@ async def _opened(
         return OneRun(settings)
 
     examine = Examine(client, subjects, new_runner, policy)
-    convict = Convict(client, court, proceedings, subjects, outbox, policy)
+    purse = Purse(gateway, client.token, court, key.address, clock, demands=policy.demand)
+    await purse.look()
+    convict = Convict(client, court, proceedings, subjects, outbox, purse, policy)
     demand = Demand(client, court, proceedings, subjects, outbox, convict, new_runner, policy)
     watcher = Watcher(
         Follow(reader, storage.cases, storage.jobs, policy),
@@ -167,10 +203,18 @@ async def _opened(
         storage.cases,
         transact,
         clock,
+        look=purse.look,
+        retire=Retire(court, subjects, outbox),
         poll_seconds=settings.poll_seconds,
         abreast=policy.abreast,
+        hang_seconds=settings.hang_seconds,
     )
-    return OpenWatcher(watcher, client, court, storage)
+    before = _missed(await storage.cases.everything())
+    return OpenWatcher(watcher, client, court, storage, before, purse)
+
+
+def _missed(cases: Sequence[Case]) -> frozenset[bytes]:
+    return frozenset(one.request_id for one in cases if one.state is CaseState.MISSED)
 
 
 class Places:

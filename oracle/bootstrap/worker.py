@@ -15,7 +15,7 @@ from oracle.errors import OracleError
 from oracle.storage.heartbeat import HeartbeatFile
 
 NODE = ("oracle", "node", "run")
-_READY_SECONDS = 30.0
+_READY_SECONDS = 180.0
 _STOP_SECONDS = 30.0
 
 

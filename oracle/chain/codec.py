@@ -21,7 +21,7 @@ def _created(
     return events.RequestSeen(at, request_id, Request(*terms), request_input)
 
 
-_DECODER: Final = LogDecoder(
+_DECODER: Final = LogDecoder[ChainEvent](
     "InferenceOracle",
     {
         "RequestCreated": _created,

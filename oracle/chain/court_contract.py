@@ -214,7 +214,7 @@ def _reveal_demanded(at: Position, *values: Any) -> ChainEvent:
     return events.RevealDemanded(at, request_id, operator, demander, demand)
 
 
-_DECODER: Final = LogDecoder(
+_DECODER: Final = LogDecoder[ChainEvent](
     CONTRACT,
     {
         "FraudProven": _fraud_proven,

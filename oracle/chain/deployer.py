@@ -45,7 +45,8 @@ async def deploy(
     *,
     token: Address | None = None,
 ) -> Deployment:
-    """Deploys registry, staking, oracle, and the court with its verifier.
+    """Deploys registry, staking, oracle, the court with its verifier, answers in views and their
+    credit.
 
     Args:
         token: OPG on this chain; without one, a new devnet token is deployed first.
@@ -116,6 +117,10 @@ async def deploy(
                 f"the {name} is at {made}, not at {expected} as the other contracts have it",
                 hint="the deploying key sent something else in between: deploy again",
             )
+    views = await _create(sender, abi.load("AnswerViews").creation_code(oracle))
+    credit = await _create(
+        sender, abi.load("ViewCredit").creation_code(token, parameters.credit_delay)
+    )
     return Deployment(
         chain_id=rpc.chain_id,
         genesis_hash=genesis.hash,
@@ -127,6 +132,8 @@ async def deploy(
         court=court,
         verifier=verifier,
         parameters=parameters,
+        views=views,
+        credit=credit,
     )
 
 

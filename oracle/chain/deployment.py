@@ -20,7 +20,10 @@ from oracle.core.types import Address, address, bytes32
 from oracle.errors import ConfigurationError, InputError, WrongChain
 
 FORMAT: Final = 2
-_HINT = "make one with `oracle devnet up` or `oracle deploy`"
+_HINT: Final = (
+    "ask whoever gave you the deployment file, or compare it with another operator's; on a local "
+    "chain: `oracle devnet up`"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,7 @@ class DeploymentParameters:
         priority_period: for how long the share of any other conviction is held.
         reveal_deposit: OPG base units that a first demand to reveal a KiB costs: half of it pays an
             operator for the gas, and all of it is little beside 30% of a bond worth disputing.
+        credit_delay: from announcing to withdrawing what was deposited for views.
     """
 
     min_challenge_window: int = 10 * 60
@@ -51,6 +55,7 @@ class DeploymentParameters:
     announcement_age: int = 60
     priority_period: int = 24 * 3600
     reveal_deposit: int = 10**17
+    credit_delay: int = 24 * 3600
 
     def __post_init__(self) -> None:
         for part in fields(self):
@@ -85,6 +90,7 @@ class DeploymentParameters:
             signer_delay=10,
             announcement_age=2,
             priority_period=30,
+            credit_delay=60,
         )
 
 
@@ -95,6 +101,8 @@ class Deployment:
     Attributes:
         court: the dispute manager; it and nobody else may void an answer.
         verifier: what the court asks about proofs.
+        views: answers in view calls (`AnswerViews`); None where a deployment has none.
+        credit: what pays for them (`ViewCredit`); None where they can only be free.
         deployed_block: nothing happened before it.
         genesis_hash: tells two devnets of one chain id apart.
         examples: addresses of example dApps by name.
@@ -110,6 +118,8 @@ class Deployment:
     court: Address
     verifier: Address
     parameters: DeploymentParameters
+    views: Address | None = None
+    credit: Address | None = None
     examples: Mapping[str, Address] = field(default_factory=dict)
 
     @property
@@ -128,6 +138,9 @@ class Deployment:
             document = json.loads(text)
         except ValueError as error:
             raise ConfigurationError(f"not JSON: {error}", hint=_HINT) from None
+        if isinstance(document, dict):
+            for periphery in ("views", "credit"):  # a deployment may do without
+                document.setdefault(periphery, None)
         document = _exactly(document, {"format", *(part.name for part in fields(cls))})
         if document.pop("format") != FORMAT:
             raise ConfigurationError("written by another version of this program", hint=_HINT)
@@ -145,6 +158,8 @@ class Deployment:
                 court=address(document["court"]),
                 verifier=address(document["verifier"]),
                 parameters=parameters,
+                views=None if document["views"] is None else address(document["views"]),
+                credit=None if document["credit"] is None else address(document["credit"]),
                 examples={name: address(at) for name, at in document["examples"].items()},
             )
         except InputError as error:
@@ -173,7 +188,8 @@ class Deployment:
         try:
             text = path.read_text()
         except FileNotFoundError:
-            raise ConfigurationError(f"there is no deployment file {path}", hint=_HINT) from None
+            missing = f"there is no deployment file {path.absolute()}"
+            raise ConfigurationError(missing, hint=_HINT) from None
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"cannot read {path}: {error}", hint=_HINT) from None
         try:
@@ -201,11 +217,12 @@ class Deployment:
         if genesis is None or genesis.hash != self.genesis_hash:
             raise WrongChain(
                 f"chain {self.chain_id} at {rpc.endpoint} began anew since the deployment",
-                hint="deploy again: `oracle devnet up`",
+                hint=_HINT,
             )
-        for name in ("token", "registry", "staking", "oracle", "court", "verifier"):
-            at: Address = getattr(self, name)
-            if not await rpc.code(at):
+        core = ("token", "registry", "staking", "oracle", "court", "verifier")
+        for name in (*core, "views", "credit"):
+            at: Address | None = getattr(self, name)
+            if at is not None and not await rpc.code(at):
                 raise WrongChain(
                     f"there is no contract at {at} ({name}) on chain {self.chain_id}", hint=_HINT
                 )

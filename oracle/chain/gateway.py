@@ -23,13 +23,17 @@ from oracle.errors import ChainUnreachable
 
 FALLBACK_PRIORITY_FEE_WEI: Final = 1_000_000_000
 
-_HELD = re.compile(r"already known|already imported|known transaction", re.IGNORECASE)
 _NONCE_USED = re.compile(r"nonce (is )?too low|nonce has already been used|OldNonce", re.IGNORECASE)
+_HOPELESS = re.compile(
+    r"intrinsic gas|exceeds (the )?block('s)? gas limit|gas (limit )?(too high|exceeds)"
+    r"|exceeds the configured cap|invalid (sender|signature)|chain ?id|typed transaction|rlp"
+    r"|oversized data|code size",
+    re.IGNORECASE,
+)
+_UNFUNDED = re.compile(r"insufficient (funds|balance)", re.IGNORECASE)
 _REFUSED = re.compile(
-    r"insufficient (funds|balance)|intrinsic gas|underpriced|fee (cap )?(too low|less than)"
-    r"|less than block base fee|below (the )?(minimum|base fee)|exceeds block gas limit"
-    r"|(gas|fee) (limit )?(too high|exceeds)|exceeds the configured cap|invalid (sender|signature)"
-    r"|chain ?id|typed transaction|rlp|oversized data|code size",
+    r"underpriced|fee (cap )?(too low|less than)"
+    r"|less than block base fee|below (the )?(minimum|base fee)|fee (too high|exceeds)",
     re.IGNORECASE,
 )
 
@@ -44,7 +48,7 @@ class Receipt:
 
 
 class Gateway:
-    """Sends through one endpoint and asks it."""
+    """Sends and asks through one connection."""
 
     def __init__(self, rpc: Rpc) -> None:
         self._rpc = rpc
@@ -98,11 +102,9 @@ class Gateway:
             raise reverted from refusal
 
     async def send(self, attempt: Attempt) -> tuple[SendOutcome, str | None]:
-        """Sends raw bytes; never raises. A reason comes with REFUSED and UNKNOWN."""
+        """Sends raw bytes; never raises. A reason comes with all but ACCEPTED."""
         try:
-            await self._rpc.request(
-                "eth_sendRawTransaction", [to_hex(attempt.raw)], repeatable=False
-            )
+            await self._rpc.send(attempt.raw)
         except RpcRefusal as refusal:
             return await self._after_refusal(attempt, refusal)
         except ChainUnreachable as failure:
@@ -115,8 +117,6 @@ class Gateway:
         self, attempt: Attempt, refusal: RpcRefusal
     ) -> tuple[SendOutcome, str | None]:
         """A refused transaction may be there all the same: an earlier reply of its may be lost."""
-        if _HELD.search(refusal.reason):
-            return SendOutcome.ACCEPTED, None
         held = await self._holds(attempt.hash)
         if held:
             return SendOutcome.ACCEPTED, None
@@ -124,6 +124,10 @@ class Gateway:
             return SendOutcome.UNKNOWN, f"{refusal.reason}; the transaction cannot be looked up"
         if _NONCE_USED.search(refusal.reason):
             return SendOutcome.REFUSED, f"{refusal.reason}: another transaction took the nonce"
+        if _HOPELESS.search(refusal.reason):
+            return SendOutcome.HOPELESS, refusal.reason
+        if _UNFUNDED.search(refusal.reason):
+            return SendOutcome.UNFUNDED, refusal.reason
         if _REFUSED.search(refusal.reason):
             return SendOutcome.REFUSED, refusal.reason
         return SendOutcome.UNKNOWN, refusal.reason
@@ -143,6 +147,9 @@ class Gateway:
 
     async def receipt(self, transaction_hash: bytes) -> Receipt | None:
         """The node's receipt, if its block is canonical."""
+        return await self._rpc.on_one_endpoint(lambda: self._receipt(transaction_hash))
+
+    async def _receipt(self, transaction_hash: bytes) -> Receipt | None:
         receipt = await self._rpc.request_as(
             _receipt_or_none, "eth_getTransactionReceipt", [to_hex(transaction_hash)]
         )

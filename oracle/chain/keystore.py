@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import stat
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-import rlp  # type: ignore[import-untyped]
 from coincurve import PrivateKey
 from eth_account import Account
 from eth_account.hdaccount import key_from_seed, seed_from_mnemonic
@@ -21,7 +22,6 @@ from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 from eth_utils.exceptions import ValidationError
 
-from oracle.core.transaction import Call, Fees
 from oracle.core.types import Address
 from oracle.errors import KeystoreError
 
@@ -30,6 +30,11 @@ CHEAP_ITERATIONS: Final = 2**10
 """Scrypt's cost for keys that are publicly known anyway."""
 
 _FORBIDDEN_MODE = stat.S_IWGRP | stat.S_IRWXO
+
+_WRONG = "the password is wrong"
+
+_MOST_CHARACTERS = 1 << 20
+"""No keystore is as long; what is read by mistake, such as a device, need not end."""
 
 
 class LocalSigner:
@@ -45,13 +50,18 @@ class LocalSigner:
         self._address = Address(to_checksum_address(keccak(public)[-20:]))
 
     @classmethod
-    def from_keystore(cls, path: Path, password: str) -> LocalSigner:
+    def from_keystore(
+        cls, path: Path, password: str, *, password_from: str | None = None
+    ) -> LocalSigner:
         """Decrypts a Web3 Secret Storage file.
+
+        Args:
+            password_from: where the password was read, for whoever is told that it is wrong.
 
         Raises:
             KeystoreError: missing, open to others, not a keystore, or the password is wrong.
         """
-        text = _read_private(path, "keystore", hint="create one with `oracle keystore new`")
+        text = read_private(path, "keystore", hint="create one with `oracle keystore new`")
         try:
             document = json.loads(text)
         except ValueError:
@@ -62,7 +72,16 @@ class LocalSigner:
             )
         secret, failure = _decrypted(document, password)
         if secret is None:
-            raise KeystoreError(f"cannot decrypt {path}: {failure}", hint="check the password")
+            if failure != _WRONG:
+                hint = "put a copy of it back"
+            elif password_from is None:
+                hint = "give the password that this keystore was made with"
+            else:
+                hint = (
+                    f"the password is from {password_from}: put the one there that this keystore "
+                    "was made with"
+                )
+            raise KeystoreError(f"cannot decrypt {path}: {failure}", hint=hint)
         return cls(secret)
 
     @classmethod
@@ -74,43 +93,16 @@ class LocalSigner:
     def address(self) -> Address:
         return self._address
 
+    async def sign(self, preimage: bytes) -> bytes:
+        """65 bytes r ‖ s ‖ v (27 or 28), low s, deterministic (RFC 6979), over its Keccak-256."""
+        return self.sign_digest(keccak(preimage))
+
     def sign_digest(self, digest: bytes) -> bytes:
-        """65 bytes r ‖ s ‖ v (27 or 28), low s, deterministic (RFC 6979)."""
+        """As `sign`, for those who have only the digest: contracts of others, and tests."""
         if len(digest) != 32:
             raise ValueError(f"a digest is 32 bytes, not {len(digest)}")
         signature = self._key.sign_recoverable(digest, hasher=None)
         return signature[:64] + bytes([27 + signature[64]])
-
-    def sign_transaction(
-        self, *, chain_id: int, nonce: int, call: Call, fees: Fees, value: int = 0
-    ) -> tuple[bytes, bytes]:
-        """An EIP-1559 transaction as (hash, raw bytes)."""
-        return self._sign(
-            chain_id, nonce, bytes.fromhex(call.to[2:]), call.data, call.gas, fees, value
-        )
-
-    def sign_creation(
-        self, *, chain_id: int, nonce: int, creation_code: bytes, gas: int, fees: Fees
-    ) -> tuple[bytes, bytes]:
-        """An EIP-1559 transaction that creates a contract, as (hash, raw bytes)."""
-        return self._sign(chain_id, nonce, b"", creation_code, gas, fees, 0)
-
-    def _sign(
-        self, chain_id: int, nonce: int, to: bytes, data: bytes, gas: int, fees: Fees, value: int
-    ) -> tuple[bytes, bytes]:
-        if chain_id < 1:
-            raise ValueError("a transaction without a chain id could be replayed on another chain")
-        numbers = (chain_id, nonce, fees.max_priority_fee, fees.max_fee, gas)
-        # The fields of EIP-1559 in order; the last is an empty access list.
-        fields: list[Any] = [*map(int, numbers), to, int(value), data, []]
-        signature = self._key.sign_recoverable(keccak(b"\x02" + rlp.encode(fields)), hasher=None)
-        fields += [
-            signature[64],
-            int.from_bytes(signature[:32], "big"),
-            int.from_bytes(signature[32:64], "big"),
-        ]
-        raw = b"\x02" + rlp.encode(fields)
-        return keccak(raw), raw
 
     def __repr__(self) -> str:
         return f"LocalSigner({self._address})"
@@ -145,6 +137,37 @@ def create_keystore(
     chosen = Account.create().key if secret is None else secret
     signer = LocalSigner(bytes(chosen))
     document = Account.encrypt(chosen, password, kdf="scrypt", iterations=iterations)
+    _write_private(path, json.dumps(document))
+    return signer.address
+
+
+def create_password_file(path: Path) -> None:
+    """Writes a password of the system's randomness into a new file that only its owner can read.
+
+    Raises:
+        KeystoreError: the file exists or cannot be written.
+    """
+    _write_private(path, secrets.token_urlsafe(24) + "\n")
+
+
+def password_for_new_key(file: Path | None, *, opens: Collection[Path] = ()) -> tuple[str, bool]:
+    """The password that new keys are encrypted with, and whether its file was made for them.
+
+    Where settings name a file that is not there yet, and no variable stands in for it, one is made
+    with a password of the system's randomness; not where there is a keystore that it cannot open.
+
+    Raises:
+        KeystoreError: as `read_password`, or the file cannot be written.
+    """
+    lost = any(one.exists() for one in opens)
+    missing = file is not None and not file.exists() and not os.environ.get(PASSWORD_VARIABLE)
+    made = missing and not lost
+    if file is not None and made:
+        create_password_file(file)
+    return read_password(file, opens=opens), made
+
+
+def _write_private(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -155,47 +178,87 @@ def create_keystore(
     except OSError as error:
         raise KeystoreError(f"cannot write {path}: {error.strerror}") from None
     with os.fdopen(descriptor, "w") as file:
-        json.dump(document, file)
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    return signer.address
 
 
-def read_password(file: Path | None = None, *, variable: str = PASSWORD_VARIABLE) -> str:
+def open_keystore(
+    path: Path, password_file: Path | None, *, opens: Collection[Path] = ()
+) -> LocalSigner:
+    """A key by its file and its password's. `opens` are other keystores with that password.
+
+    Raises:
+        KeystoreError: as `LocalSigner.from_keystore` and `read_password`.
+    """
+    return LocalSigner.from_keystore(
+        path,
+        read_password(password_file, opens=(path, *opens)),
+        password_from=password_source(password_file),
+    )
+
+
+def read_password(
+    file: Path | None = None,
+    *,
+    variable: str = PASSWORD_VARIABLE,
+    opens: Collection[Path] = (),
+) -> str:
     """A password from a file (its first line), or else from an environment variable.
+
+    The variable counts where no file is named, and where the one that is named is not there.
+
+    Args:
+        opens: keystores that it is for; where one is there, no new password would open it.
 
     Raises:
         KeystoreError: neither is there, the file is open to others, or the password is empty.
     """
-    if file is not None:
-        lines = _read_private(file, "password file", hint=f"or set {variable}").splitlines()
+    if file is not None and _counts(file, variable):
+        made = next((one for one in opens if one.exists()), None)
+        lines = read_private(
+            file,
+            "password file",
+            hint=f"`oracle keystore new` makes it with a first key; or set {variable}"
+            if made is None
+            else f"put the one back that {made} was made with, or set {variable} to that password",
+        ).splitlines()
         password = lines[0] if lines else ""
-        source = str(file)
     else:
         password = os.environ.get(variable, "")
-        source = variable
     if not password:
         raise KeystoreError(
-            f"no password in {source}", hint=f"give a password file, or set {PASSWORD_VARIABLE}"
+            f"no password in {password_source(file, variable=variable)}",
+            hint=f"set password_file, or {PASSWORD_VARIABLE}",
         )
     return password
 
 
-def _read_private(path: Path, what: str, *, hint: str) -> str:
+def password_source(file: Path | None, *, variable: str = PASSWORD_VARIABLE) -> str:
+    """The file, or the variable, that `read_password` reads."""
+    return str(file) if file is not None and _counts(file, variable) else variable
+
+
+def _counts(file: Path, variable: str) -> bool:
+    return not os.environ.get(variable) or file.exists()
+
+
+def read_private(path: Path, what: str, *, hint: str) -> str:
     """The text of a file that others may neither read nor write."""
     try:
-        mode = path.stat().st_mode
-        if mode & _FORBIDDEN_MODE:
-            raise KeystoreError(
-                f"{what} {path} is open to others (mode {stat.S_IMODE(mode):04o})",
-                hint=f"chmod 600 {path}",
-            )
-        return path.read_text()
+        with path.open() as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if mode & _FORBIDDEN_MODE:
+                raise KeystoreError(
+                    f"{what} {path} is open to others (mode {stat.S_IMODE(mode):04o})",
+                    hint=f"chmod 600 {path.absolute()}",
+                )
+            return file.read(_MOST_CHARACTERS)
     except FileNotFoundError:
-        raise KeystoreError(f"there is no {what} {path}", hint=hint) from None
+        raise KeystoreError(f"there is no {what} {path.absolute()}", hint=hint) from None
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not text"
-        raise KeystoreError(f"cannot read {what} {path}: {reason}") from None
+        raise KeystoreError(f"cannot read {what} {path.absolute()}: {reason}") from None
 
 
 def _decrypted(document: dict[str, Any], password: str) -> tuple[bytes | None, str]:
@@ -204,6 +267,6 @@ def _decrypted(document: dict[str, Any], password: str) -> tuple[bytes | None, s
         return bytes(Account.decrypt(document, password)), ""
     except ValueError as error:
         wrong = "MAC mismatch" in str(error)
-        return None, "the password is wrong" if wrong else "the keystore is damaged"
+        return None, _WRONG if wrong else "the keystore is damaged"
     except Exception as error:  # a damaged file can fail anywhere in the library
         return None, f"the keystore is damaged ({type(error).__name__})"

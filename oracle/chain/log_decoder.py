@@ -8,27 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
-from typing import TypeAlias
+from typing import Generic, TypeVar
 
 from oracle.chain import abi
 from oracle.chain.abi import EventAbi
 from oracle.chain.coder import UnreadableData
 from oracle.chain.wire import RawLog, to_bytes, to_int
-from oracle.core.event import ChainEvent, Position
+from oracle.core.event import LoggedEvent, Position
 from oracle.errors import ChainUnreachable, InputError
 
-Build: TypeAlias = Callable[..., ChainEvent]
-"""(position, indexed arguments, other arguments), each in ABI order."""
+E = TypeVar("E", bound=LoggedEvent)
 
 
-class LogDecoder:
-    """The events of one contract that somebody follows, by their names in its ABI."""
+class LogDecoder(Generic[E]):
+    """The events of one contract that somebody follows, by their names in its ABI.
 
-    def __init__(self, contract_name: str, builders: Mapping[str, Build]) -> None:
+    A builder takes (position, indexed arguments, other arguments), each in ABI order.
+    """
+
+    def __init__(self, contract_name: str, builders: Mapping[str, Callable[..., E]]) -> None:
         self._contract_name = contract_name
         self._builders = builders
 
-    def decode(self, log: RawLog) -> ChainEvent | None:
+    def decode(self, log: RawLog) -> E | None:
         """The event a log carries, or None for one that nobody follows.
 
         Raises:
@@ -50,12 +52,12 @@ class LogDecoder:
                 hint="use another endpoint; this one is faulty",
             ) from error
 
-    def decode_all(self, logs: Iterable[RawLog]) -> tuple[ChainEvent, ...]:
+    def decode_all(self, logs: Iterable[RawLog]) -> tuple[E, ...]:
         """The events of several logs, in their order, such as a receipt's."""
         return tuple(event for event in map(self.decode, logs) if event is not None)
 
     @cached_property
-    def _readers(self) -> Mapping[str, tuple[EventAbi, Build]]:
+    def _readers(self) -> Mapping[str, tuple[EventAbi, Callable[..., E]]]:
         """By the first topic, as the node writes it."""
         declared = abi.load(self._contract_name).events
         return {

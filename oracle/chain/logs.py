@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from oracle.chain.rpc import HttpRefusal, Rpc, RpcRefusal
-from oracle.chain.wire import RawLog, quantity
+from oracle.chain.wire import RawLog, quantity, to_hex
 from oracle.core.types import Address
 from oracle.errors import ChainUnreachable
+
+Topic: TypeAlias = str | Sequence[str] | None
+"""What a topic must be: this, one of these, or anything."""
 
 LARGEST_SPAN: Final = 2_000
 SUCCESSES_TO_GROW: Final = 8
@@ -27,13 +30,15 @@ _HTTP_TOO_LARGE = (400, 413, 504)
 
 
 class LogScanner:
-    """Reads logs of one contract in spans that adapt to the node.
+    """Reads logs of one contract, or of several at once, in spans that adapt to the node.
 
     Attributes:
         span: how many blocks the next request may cover.
     """
 
-    def __init__(self, rpc: Rpc, address: Address, *, largest_span: int = LARGEST_SPAN) -> None:
+    def __init__(
+        self, rpc: Rpc, address: Address | Sequence[Address], *, largest_span: int = LARGEST_SPAN
+    ) -> None:
         self.span = largest_span
         self._largest_span = largest_span
         self._successes = 0
@@ -41,7 +46,7 @@ class LogScanner:
         self._address = address
 
     async def scan(
-        self, first_block: int, last_block: int, topics: Sequence[str | None] = ()
+        self, first_block: int, last_block: int, topics: Sequence[Topic] = ()
     ) -> list[RawLog]:
         """All logs of an inclusive range, as the node orders them; none where the range is empty.
 
@@ -64,20 +69,27 @@ class LogScanner:
             self._grow()
         return found
 
+    async def of_block(self, block_hash: bytes) -> list[RawLog]:
+        """All logs of one block by its hash; the node refuses where it does not have it."""
+        return await self._ask({"blockHash": to_hex(block_hash)}, None)
+
     def _grow(self) -> None:
         """Doubles the span after some successes; at once, every second request would be refused."""
         self._successes += 1
         if self._successes % SUCCESSES_TO_GROW == 0:
             self.span = min(self.span * 2, self._largest_span)
 
-    async def _request(self, first: int, last: int, topics: Sequence[str | None]) -> list[RawLog]:
-        criteria: Mapping[str, Any] = {
-            "address": self._address,
-            "fromBlock": quantity(first),
-            "toBlock": quantity(last),
-            **({"topics": list(topics)} if topics else {}),
-        }
-        logs = await self._rpc.request("eth_getLogs", [criteria])
+    async def _request(self, first: int, last: int, topics: Sequence[Topic]) -> list[RawLog]:
+        criteria: dict[str, Any] = {"fromBlock": quantity(first), "toBlock": quantity(last)}
+        if topics:
+            criteria["topics"] = list(topics)
+        # A node that is behind leaves out what it does not have, and says nothing.
+        return await self._ask(criteria, last)
+
+    async def _ask(self, criteria: Mapping[str, Any], needs_block: int | None) -> list[RawLog]:
+        logs = await self._rpc.request(
+            "eth_getLogs", [{"address": self._address, **criteria}], needs_block=needs_block
+        )
         if not isinstance(logs, list):
             raise ChainUnreachable(f"{self._rpc.endpoint} answered eth_getLogs without a list")
         return logs

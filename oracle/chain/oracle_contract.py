@@ -17,7 +17,7 @@ from oracle.core.request import DeliveryState, Request, RequestState
 from oracle.core.typed_data import Domain
 from oracle.core.types import Address
 from oracle.errors import ChainUnreachable
-from oracle.ports import AnswerItem, OnChainRequest, SettleItem
+from oracle.ports.contracts import AnswerItem, OnChainRequest, SettleItem
 
 
 @dataclass(frozen=True, slots=True)

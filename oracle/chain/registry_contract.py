@@ -7,12 +7,14 @@ is read once; what can change is read again when it is a few seconds old. Knows 
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from oracle.chain.binding import Binding
 from oracle.chain.coder import UnreadableData
-from oracle.chain.logs import LogScanner
+from oracle.chain.logs import LogScanner, Topic
 from oracle.chain.rpc import Rpc
 from oracle.chain.wire import RawLog, to_bytes, to_hex
 from oracle.core.model import Model, ModelTerms
@@ -50,6 +52,7 @@ class RegistryBinding(Binding):
         self._deployed_block = deployed_block
         self._fresh_seconds = fresh_seconds
         self._known: dict[bytes, _Known] = {}
+        self._looked_up: dict[bytes, RawLog] = {}
 
     def register_data(self, terms: ModelTerms, name: str, schema: ModelSchema, uri: str) -> bytes:
         """The caller becomes the registrar, who is part of the model's id."""
@@ -71,7 +74,10 @@ class RegistryBinding(Binding):
         *_, registered_at, deprecated_at, _tier = await self.view("models", model_id)
         if registered_at == 0:
             self._known.pop(model_id, None)  # it was there before a reorg
-            raise NotFound(f"no model has the id 0x{model_id.hex()}")
+            raise NotFound(
+                f"no model has the id 0x{model_id.hex()}",
+                hint="see `oracle model list`, and check that the endpoint is of the right chain",
+            )
         if known is None or known.model.registered_at != registered_at:
             model = self._from_log(await self._registration(model_id))
         else:
@@ -79,6 +85,17 @@ class RegistryBinding(Binding):
         return self._remember(
             replace(model, registered_at=registered_at, deprecated_at=deprecated_at)
         )
+
+    async def look_up(self, model_ids: Collection[bytes]) -> None:
+        """Reads the registrations of several models at once, for `model` to take up.
+
+        One by one each takes a reading of the whole chain.
+        """
+        wanted = [one for one in model_ids if one not in self._known]
+        if wanted:
+            for log in await self._logs([to_hex(one) for one in wanted]):
+                with suppress(SchemaError):  # said of the model itself, when it is asked for
+                    self._looked_up[self._from_log(log).id] = log
 
     async def models(self) -> tuple[Model, ...]:
         """Every model, oldest first; those whose schema cannot be read are left out."""
@@ -100,12 +117,15 @@ class RegistryBinding(Binding):
         self._known[model.id] = _Known(model, time.monotonic())
         return model
 
-    async def _logs(self, *more_topics: str) -> list[RawLog]:
+    async def _logs(self, *more_topics: Topic) -> list[RawLog]:
         head = await self._rpc.latest()
-        topics = [to_hex(self.abi.events["ModelRegistered"].topic), *more_topics]
+        topics: list[Topic] = [to_hex(self.abi.events["ModelRegistered"].topic), *more_topics]
         return await self._scanner.scan(self._deployed_block, head.number, topics)
 
     async def _registration(self, model_id: bytes) -> RawLog:
+        found = self._looked_up.pop(model_id, None)
+        if found is not None:
+            return found
         logs = await self._logs(to_hex(model_id))
         if not logs:
             raise ChainUnreachable(

@@ -19,7 +19,11 @@ from oracle.errors import ContractReverted
 
 HINTS: Final[Mapping[str, str]] = {
     "BalanceTooLow": "deposit OPG into the account at the oracle first",
+    "AcceptNotSigned": "the gateway is not to be believed: ask another operator",
+    "AlreadyPosted": "look the request up, or ask again: it is another one then",
+    "AnswerNotSigned": "the gateway is not to be believed: ask another operator",
     "BondTooLow": "raise the bond: it is at least the model's minimum and 20 times the fee",
+    "CallerMissing": "an eth_call needs `from`: the address that could post the receipt",
     "CallbackGasTooHigh": "lower the callback's gas limit",
     "CommitmentMismatch": "bring the operator, result hash and trace root of the posted answer",
     "DeadlineNotPassed": "wait until the deadline is over",
@@ -31,8 +35,10 @@ HINTS: Final[Mapping[str, str]] = {
     "ERC20InsufficientAllowance": "approve the contract to spend OPG first",
     "ERC20InsufficientBalance": "the account holds too little OPG",
     "EndpointTooLong": "announce a shorter URL",
+    "FeeAboveOffer": "ask another operator: posting this receipt would cost more than its offer",
     "FreeStakeTooLow": "bond more OPG, or wait until requests in flight are settled",
     "ModelNotLive": "register the model, or choose one that is not deprecated",
+    "NoGateways": "ask an operator that has some, or send a request",
     "NotEnoughGasForCallback": "send the transaction with a higher gas limit",
     "NotFinalYet": "wait until the answer is final",
     "NotInDispute": "the request is over: what was pending can be refunded",
@@ -49,6 +55,8 @@ HINTS: Final[Mapping[str, str]] = {
     "RevealsNotOffered": "prove fraud from what is published: this model has no reveals",
     "SignatureExpired": "sign a new acceptance",
     "SignatureInvalid": "sign with the key that is registered, for this chain and this oracle",
+    "StakeNotFree": "nothing would back the answer now: ask another operator",
+    "ValueAtRiskAboveBond": "raise the bond to the value at risk, or say that less is at risk",
     "WindowOutOfBounds": "choose a challenge window between the two bounds given",
     "WrongState": "look the request up: it has moved on, or its terms are not those of the id",
 }
@@ -61,6 +69,7 @@ _STATES_OF: Final[Mapping[str, tuple[str, ...]]] = {
     "NotInDispute": ("state",),
     "DisputeNotOver": ("state",),
     "NothingAtStake": ("state",),
+    "AlreadyPosted": ("state",),
 }
 """Which arguments of an error are states of a request."""
 

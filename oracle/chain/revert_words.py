@@ -33,6 +33,8 @@ _UNITS: Final[Mapping[str, Callable[[int], str]]] = {
     "BalanceTooLow": _amount,
     "BondTooLow": _amount,
     "DepositAboveMaximum": _amount,
+    "FeeAboveOffer": _amount,
+    "StakeNotFree": _amount,
     "ERC20InsufficientAllowance": _amount,
     "ERC20InsufficientBalance": _amount,
     "FreeStakeTooLow": _amount,
@@ -55,7 +57,10 @@ _UNITS: Final[Mapping[str, Callable[[int], str]]] = {
     "RevealWindowOver": moment,
     "SettleAtOutOfBounds": moment,
     "SignatureExpired": moment,
+    "TimeOutOfBounds": moment,
     "UnbondingNotOver": moment,
+    "WithdrawalAlreadyAnnounced": moment,
+    "WithdrawalNotOver": moment,
 }
 
 
@@ -82,6 +87,9 @@ def by_how_much(error_name: str, arguments: Mapping[str, Any]) -> str | None:
                 f"the deadline is {off}: give it 1 to {max(1, latest - earliest + 1)} s "
                 "(--time-to-answer), and some of it is gone until the request is mined"
             )
+        case "ERC20InsufficientBalance":
+            lacks = arguments["needed"] - arguments["balance"]
+            return f"send {format_opg(lacks)} OPG to {arguments['sender']}"
         case "UnbondingNotOver":
             left = arguments["availableAt"] - arguments["timestamp"]
             return f"wait {left} s more, until the exit delay is over"

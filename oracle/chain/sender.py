@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -21,8 +21,9 @@ from oracle.chain.rpc import Rpc
 from oracle.chain.turn import turn
 from oracle.chain.wire import RawLog
 from oracle.core.event import ChainEvent
-from oracle.core.transaction import Attempt, Call, Fees, Mined, SendOutcome
-from oracle.core.types import Address
+from oracle.core.signing import signed_creation, signed_transaction
+from oracle.core.transaction import NOT_TAKEN, Attempt, Call, Fees, Mined
+from oracle.core.types import Address, format_wad
 from oracle.errors import ChainRefused, ChainUnreachable, ContractReverted
 
 GAS_MARGIN_PERCENT: Final = 20
@@ -36,7 +37,7 @@ _TRIES = 5
 _NONCE_TAKEN = re.compile(r"took the nonce|replacement .*underpriced", re.IGNORECASE)
 """The first is the gateway's word for every node's "nonce too low"."""
 
-Sign: TypeAlias = Callable[[int, Fees], tuple[bytes, bytes]]
+Sign: TypeAlias = Callable[[int, Fees], Awaitable[tuple[bytes, bytes]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,9 @@ class Sent:
     @property
     def hash(self) -> bytes:
         return self.mined.attempt_hash
+
+    def __repr__(self) -> str:
+        return f"Sent(0x{self.hash.hex()}, block {self.mined.block_number})"
 
     @property
     def events(self) -> tuple[ChainEvent, ...]:
@@ -74,6 +78,8 @@ class TransactionSender:
         self.gateway = Gateway(rpc)
         self._wait_seconds = wait_seconds
         self._turn = asyncio.Lock()
+        self.latest: bytes | None = None
+        """Of what was handed to a node last, whether or not it was taken or mined."""
 
     @property
     def address(self) -> Address:
@@ -97,12 +103,17 @@ class TransactionSender:
         )
         call = Call(to, data, limit)
 
-        def sign(nonce: int, fees: Fees) -> tuple[bytes, bytes]:
-            return self.signer.sign_transaction(
-                chain_id=self.rpc.chain_id, nonce=nonce, call=call, fees=fees, value=value
+        async def sign(nonce: int, fees: Fees) -> tuple[bytes, bytes]:
+            return await signed_transaction(
+                self.signer,
+                chain_id=self.rpc.chain_id,
+                nonce=nonce,
+                call=call,
+                fees=fees,
+                value=value,
             )
 
-        sent = await self._await(await self._submit(sign))
+        sent = await self._await(await self._submit(sign, limit, value))
         if not sent.mined.succeeded:
             raise await self._why(call, sent.mined)
         return sent
@@ -111,8 +122,9 @@ class TransactionSender:
         """Creates a contract and waits; raises as `send` does."""
         gas = _with_margin(await self.gateway.estimate_gas(self.address, None, creation_code))
 
-        def sign(nonce: int, fees: Fees) -> tuple[bytes, bytes]:
-            return self.signer.sign_creation(
+        async def sign(nonce: int, fees: Fees) -> tuple[bytes, bytes]:
+            return await signed_creation(
+                self.signer,
                 chain_id=self.rpc.chain_id,
                 nonce=nonce,
                 creation_code=creation_code,
@@ -120,12 +132,12 @@ class TransactionSender:
                 fees=fees,
             )
 
-        sent = await self._await(await self._submit(sign))
+        sent = await self._await(await self._submit(sign, gas))
         if not sent.mined.succeeded or sent.created is None:
             raise ContractReverted("unknown", {"transaction": sent.hash})
         return sent
 
-    async def _submit(self, sign: Sign) -> _Submitted:
+    async def _submit(self, sign: Sign, gas: int, value: int = 0) -> _Submitted:
         """Signs with the next nonce and sends; with the one after where another took it first."""
         async with self._turn, turn(self.rpc.chain_id, self.address, "nonce"):
             lowest = 0
@@ -134,15 +146,33 @@ class TransactionSender:
                 # A node that lags behind the one that refused still gives the nonce that is taken.
                 nonce = max(nonce, lowest)
                 fees = await self.gateway.fees()
-                transaction_hash, raw = sign(nonce, fees)
+                transaction_hash, raw = await sign(nonce, fees)
+                self.latest = transaction_hash
                 attempt = Attempt(transaction_hash, raw, fees, time.time(), None, None)
                 outcome, reason = await self.gateway.send(attempt)
-                if outcome is not SendOutcome.REFUSED:
+                if outcome not in NOT_TAKEN:
                     return _Submitted(transaction_hash, nonce)
                 if not _NONCE_TAKEN.search(reason or ""):
                     break
                 lowest = nonce + 1
-        raise ChainRefused(f"the node refused the transaction: {reason}", hint=_hint(reason))
+        most = gas * fees.max_fee + value
+        raise ChainRefused(
+            f"the node refused the transaction: {reason}", hint=await self._hint(reason, most)
+        )
+
+    async def _hint(self, reason: str | None, most: int) -> str | None:
+        """What to do about a refusal. Args: most: wei that the transaction could have cost."""
+        if reason is None:
+            return None
+        if _NONCE_TAKEN.search(reason):
+            return "something else sends with this key at the same time: let it end, then try again"
+        if "insufficient funds" not in reason.lower():
+            return None
+        held = await self.gateway.balance(self.address)
+        return (
+            f"send {self.address} coin for gas: it holds {format_wad(held)}, and this transaction "
+            f"may take {format_wad(most)}; on a local devnet: oracle devnet fund {self.address}"
+        )
 
     async def _await(self, submitted: _Submitted) -> Sent:
         transaction_hash = submitted.hash
@@ -203,13 +233,3 @@ class TransactionSender:
 
 def _with_margin(gas: int) -> int:
     return gas * (100 + GAS_MARGIN_PERCENT) // 100
-
-
-def _hint(reason: str | None) -> str | None:
-    if reason is None:
-        return None
-    if _NONCE_TAKEN.search(reason):
-        return "something else sends with this key at the same time: let it end, then try again"
-    if "insufficient funds" in reason.lower():
-        return "fund the account with the chain's native coin, which pays for gas"
-    return None

@@ -10,10 +10,15 @@ import asyncio
 from dataclasses import dataclass
 
 from oracle.chain.binding import Binding
+from oracle.chain.coder import UnreadableData
+from oracle.chain.log_decoder import position_of
+from oracle.chain.logs import LogScanner
 from oracle.chain.rpc import Rpc
-from oracle.core.operator import Offer, OperatorStatus
+from oracle.chain.wire import to_bytes, to_hex
+from oracle.core.operator import Offer, OperatorStatus, SignerChange
+from oracle.core.typed_data import word
 from oracle.core.types import ZERO_ADDRESS, Address
-from oracle.errors import NotFound
+from oracle.errors import ChainUnreachable, NotFound
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,9 @@ class StakingBinding(Binding):
 
     async def status(self, operator: Address) -> OperatorStatus:
         """Raises NotFound for an address that never registered. All values are of one block."""
+        return await self._rpc.on_one_endpoint(lambda: self._status(operator))
+
+    async def _status(self, operator: Address) -> OperatorStatus:
         block = (await self._rpc.latest()).number
         (stake, locked, unanswered, accepted), free, signer, payout = await asyncio.gather(
             self.view("positions", operator, block=block),
@@ -82,7 +90,10 @@ class StakingBinding(Binding):
             self.view("payoutOf", operator, block=block),
         )
         if payout == ZERO_ADDRESS:
-            raise NotFound(f"{operator} is not an operator", hint="see `oracle operator`")
+            raise NotFound(
+                f"{operator} is not an operator",
+                hint="`oracle model show MODEL` lists who answers a model",
+            )
         return OperatorStatus(
             operator=operator,
             signer=signer,
@@ -104,10 +115,29 @@ class StakingBinding(Binding):
         count: int = position[3]
         return count
 
-    async def signer_of(self, operator: Address) -> Address:
-        """The key that signs for an operator now; zero for an unknown operator."""
-        signer: Address = await self.view("signerOf", operator)
+    async def signer_of(self, operator: Address, *, pending: bool = False) -> Address:
+        """The key that signs for an operator now; zero for an unknown operator.
+
+        Args:
+            pending: as of the block that is being made, which may be past a change.
+        """
+        block = "pending" if pending else "latest"
+        signer: Address = await self.view("signerOf", operator, block=block)
         return signer
+
+    async def announced_signers(
+        self, operator: Address, first_block: int, last_block: int
+    ) -> tuple[SignerChange, ...]:
+        """Changes of an operator's signer that were announced in a range, oldest first."""
+        event = self.abi.events["SignerRotationStarted"]
+        topics = [to_hex(event.topic), to_hex(word(operator))]
+        logs = await LogScanner(self._rpc, self.address).scan(first_block, last_block, topics)
+        try:
+            logs.sort(key=position_of)
+            found = [event.decode(word(operator), to_bytes(log["data"]))[1] for log in logs]
+        except (UnreadableData, KeyError, ValueError, TypeError) as error:
+            raise ChainUnreachable(f"the node sent an unreadable log: {error}") from error
+        return tuple(SignerChange(signer, effective_at) for signer, effective_at in found)
 
     async def was_signer(self, operator: Address, signer: Address) -> bool:
         known: bool = await self.view("wasSigner", operator, signer)

@@ -37,7 +37,7 @@ async def turn(
         ChainUnreachable: others held it for all of `wait_seconds`.
         ConfigurationError: the folder of the locks cannot be used.
     """
-    lock = _open(_folder() / f"{chain_id}-{address}-{what}.lock")
+    lock = open_lock(lock_folder() / f"{chain_id}-{address}-{what}.lock")
     try:
         give_up_at = time.monotonic() + wait_seconds
         while not _taken(lock):
@@ -60,7 +60,7 @@ def _taken(lock: int) -> bool:
     return True
 
 
-def _folder() -> Path:
+def lock_folder() -> Path:
     """A folder that only this user can write, so that nobody else can hold a turn."""
     folder = Path(tempfile.gettempdir()) / f"oracle-turns-{os.getuid()}"
     try:
@@ -73,7 +73,8 @@ def _folder() -> Path:
     return folder
 
 
-def _open(path: Path) -> int:
+def open_lock(path: Path) -> int:
+    """A file to lock, created where there is none. Raises ConfigurationError."""
     try:
         return os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:

@@ -15,11 +15,12 @@ import typer
 from oracle.bootstrap import connection
 from oracle.bootstrap.connection import Role
 from oracle.chain.court_contract import CourtBinding
+from oracle.cli.amount import moved
 from oracle.cli.command import verb
 from oracle.cli.context import Json, output, settings
 from oracle.client import OracleClient
-from oracle.core.types import Address, address, format_opg, format_wad, opg
-from oracle.errors import InputError, NotFound
+from oracle.core.types import Address, address, format_opg, format_wad
+from oracle.errors import NotFound
 from oracle.settings import Settings
 
 app = typer.Typer(help="A key's OPG at the contracts: prepaid, earned, refunded, slashed.")
@@ -65,7 +66,7 @@ async def deposit(
     as_json: Json = False,
 ) -> None:
     """Prepay: move OPG of the key into its account, from which requests are cheaper."""
-    base_units = _some(amount)
+    base_units = moved(amount)
     async with connection.client(*_chosen(key, keystore)) as client:
         sent = await client.deposit(base_units)
         output(as_json).result(
@@ -83,7 +84,7 @@ async def withdraw(
     as_json: Json = False,
 ) -> None:
     """Take earnings, refunds and what was prepaid out of the key's account."""
-    wanted = None if amount is None else _some(amount)
+    wanted = None if amount is None else moved(amount)
     async with connection.client(*_chosen(key, keystore)) as client:
         receiver = _receiver(client, to)
         balance = (await client.oracle.account(client.sender.address)).balance
@@ -132,13 +133,6 @@ async def claim(
 
 def _court(client: OracleClient) -> CourtBinding:
     return CourtBinding(client.rpc, client.deployment.court)
-
-
-def _some(amount: str) -> int:
-    base_units = opg(amount)
-    if not base_units:
-        raise InputError("0 OPG cannot be moved", hint="write an amount like 12 or 0.25")
-    return base_units
 
 
 def _receiver(client: OracleClient, to: str | None) -> Address:

@@ -16,7 +16,7 @@ from oracle.bench import latency as latency_bench
 from oracle.bench import models as model_bench
 from oracle.bench import overhead as overhead_bench
 from oracle.bench import throughput as throughput_bench
-from oracle.cli import bench_dispute
+from oracle.cli import bench_chaos, bench_dispute, bench_explorer, bench_recovery
 from oracle.cli.command import verb
 from oracle.cli.context import Json, output
 from oracle.cli.measured import about, measured
@@ -28,6 +28,9 @@ from oracle.inference.provider import ProviderSetting, select_provider
 
 app = typer.Typer(help="Measure gas, latency, throughput, hashing, and what accountability costs.")
 bench_dispute.register(app)
+bench_chaos.register(app)
+bench_recovery.register(app)
+bench_explorer.register(app)
 
 _OVERHEAD: Final = {
     "model": "model",

@@ -14,6 +14,7 @@ from typing import Any
 import typer
 
 from oracle.cli.output import fail
+from oracle.cli.start import INTERRUPTED, interruptible
 from oracle.errors import OracleError
 
 
@@ -24,13 +25,14 @@ def verb(app: typer.Typer, name: str) -> Callable[[Callable[..., Any]], Callable
         @functools.wraps(function)
         def command(*args: Any, **kwargs: Any) -> None:
             try:
-                outcome = function(*args, **kwargs)
-                if inspect.iscoroutine(outcome):
-                    asyncio.run(_as_coroutine(outcome))
+                with interruptible():
+                    outcome = function(*args, **kwargs)
+                    if inspect.iscoroutine(outcome):
+                        asyncio.run(_as_coroutine(outcome))
             except OracleError as error:
                 fail(error)
             except KeyboardInterrupt:
-                raise typer.Exit(130) from None
+                raise typer.Exit(INTERRUPTED) from None
 
         return app.command(name)(command)
 

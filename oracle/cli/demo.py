@@ -71,11 +71,11 @@ async def run(
         say(f"worker: a process of its own ({worker.process.pid}), log in {worker.log_file}")
         story = await play(cast, say)
         if cheat is not None:
-            stage = await second_act.set_stage(cast, configured, cheat)
+            stage = await second_act.set_stage(cast, configured, cheat, say)
             try:
                 story["second_act"] = await second_act.play(cast, stage, say)
             finally:
-                await stage.clear()
+                await stage.pursuit.clear()
 
         async def settled() -> bool:
             return (await tally(devnet.contracts)).open == 0
@@ -100,13 +100,17 @@ async def run(
     if as_json:
         out.result(facts | {"story": story, "seconds": round(time.monotonic() - began, 1)})
     else:
-        out.say("")
         if cheat is not None:
             rows = [list(row.values()) for row in story["second_act"]["who"]]
-            out.table("The second act", ["who", "before", "after", "OPG"], rows)
+            out.table("The second act", ["who", "OPG before", "after", "change"], rows)
         out.table("The books", ["what", "came to"], [[k, v] for k, v in facts.items()])
         if keep:
             _how_to_play(configured.data_dir, out.say)
+        else:
+            out.say(
+                "next: ./scripts/demo --keep leaves it running to play with; "
+                "README.md, Your first ten minutes"
+            )
     if not books.adds_up:
         raise OracleError("the books do not add up", hint="this is a bug: please report it")
 
@@ -124,8 +128,10 @@ def _how_to_play(data_dir: Path, say: object) -> None:
         "The chain and the worker go on. From this folder:",
         "  .venv/bin/oracle node status",
         "  .venv/bin/oracle model list",
-        "  .venv/bin/oracle request digits-mlp --input models/examples/seven.json --wait",
-        "  .venv/bin/oracle show 0x…",
+        "  .venv/bin/oracle request digits-mlp --input models/examples/seven.json --wait "
+        "--save receipt.json",
+        "  .venv/bin/oracle show receipt.json",
+        "  .venv/bin/oracle verify receipt.json",
         "and to end it: .venv/bin/oracle node stop && .venv/bin/oracle devnet down",
     )
     for line in lines:

@@ -10,7 +10,6 @@ import typer
 from oracle.bootstrap import connection
 from oracle.chain.deployer import deploy
 from oracle.chain.deployment import DeploymentParameters
-from oracle.chain.rpc import Rpc
 from oracle.chain.sender import TransactionSender
 from oracle.chain.token_contract import TokenBinding
 from oracle.cli.command import verb
@@ -59,6 +58,9 @@ async def run(
     reveal_deposit: Annotated[
         str, typer.Option(help="OPG that a first demand to reveal a KiB costs.")
     ] = format_opg(_PRODUCTION.reveal_deposit),
+    credit_delay: Annotated[
+        int, typer.Option(help="From announcing to withdrawing credit for views, seconds.")
+    ] = _PRODUCTION.credit_delay,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -81,12 +83,11 @@ async def run(
         announcement_age=announcement_age,
         priority_period=priority_period,
         reveal_deposit=opg(reveal_deposit),
+        credit_delay=credit_delay,
     )
     key = connection.signer(configured, "owner")
     opg_token = address(token)
-    async with await Rpc.connect(
-        connection.rpc_url(configured), timeout_seconds=configured.rpc_timeout_seconds
-    ) as rpc:
+    async with await connection.open_rpc(configured) as rpc:
         symbol = await TokenBinding(rpc, opg_token).symbol()
         out.say(f"chain {rpc.chain_id} at {rpc.endpoint}, deployer {key.address}")
         out.say(f"token {opg_token} ({symbol})")
@@ -106,6 +107,8 @@ async def run(
             "token": made.token,
             "court": made.court,
             "verifier": made.verifier,
+            "views": made.views,
+            "credit": made.credit,
             "deployment": str(path),
         }
     )

@@ -6,14 +6,16 @@ from typing import Annotated, Any
 
 import typer
 
+from oracle.bootstrap import connection
 from oracle.bootstrap.devnet import start_devnet
 from oracle.cli.command import verb
-from oracle.cli.context import Json, output, settings
-from oracle.core.types import format_opg
+from oracle.cli.context import Json, output, settings, typed
+from oracle.core.types import address, format_opg, format_wad, opg
 from oracle.devnet.accounts import Person, signer_of
 from oracle.devnet.anvil import AnvilOptions
+from oracle.devnet.funding import give, require_local
 from oracle.devnet.state import DevnetState
-from oracle.errors import NotFound
+from oracle.errors import InputError, NotFound
 
 app = typer.Typer(help="A local chain with contracts, models, an operator and money on it.")
 
@@ -47,8 +49,12 @@ async def up(
         "models": dict(ready.models),
     }
     out.result(facts)
-    out.say("")
-    out.say("next: `oracle node run` in another terminal, then `oracle request digits-mlp ...`")
+    serve, ask = (
+        typed(ready.settings_file, *words)
+        for words in (("node", "run"), ("request", "digits-mlp", "--input", "FILE", "--wait"))
+    )
+    out.say(f"next, in another terminal: {serve}")
+    out.say(f"then, to ask: {ask}")
 
 
 @verb(app, "down")
@@ -69,9 +75,7 @@ async def status(as_json: Json = False) -> None:
     state = DevnetState.load(configured.devnet_dir)
     if state is None or not state.running:
         raise NotFound("no devnet runs here", hint="start one: `oracle devnet up`")
-    from oracle.bootstrap.connection import client
-
-    async with client(configured) as opened:
+    async with connection.client(configured) as opened:
         head = await opened.rpc.latest()
         locked = await opened.token.balance_of(opened.staking.address)
         escrowed = await opened.token.balance_of(opened.oracle.address)
@@ -85,3 +89,35 @@ async def status(as_json: Json = False) -> None:
                 "log": state.log_file,
             }
         )
+
+
+@verb(app, "fund")
+async def fund(
+    account: Annotated[str, typer.Argument(help="Address to give to.")],
+    coin: Annotated[str, typer.Option(metavar="ETH", help="Of the chain's coin, for gas.")] = "1",
+    tokens: Annotated[
+        str, typer.Option("--opg", metavar="OPG", help="For fees, stake, demands.")
+    ] = "1000",
+    as_json: Json = False,
+) -> None:
+    """Give an account coin and OPG, on a local devnet only; say what it holds then."""
+    receiver, base_units = address(account), opg(tokens)
+    try:
+        wei = opg(coin)  # of 18 decimals, too
+    except InputError as error:
+        raise InputError(
+            f"{coin!r} is no amount of coin", hint="write it like 2 or 0.25"
+        ) from error
+    configured = settings()
+    async with connection.client(configured) as opened:
+        await require_local(opened.rpc, connection.rpc_urls(configured))
+        holds = await give(opened.rpc, opened.token, receiver, wei=wei, opg=base_units)
+    output(as_json).result(
+        {
+            "account": receiver,
+            "given_coin": format_wad(wei),
+            "given_opg": format_opg(base_units),
+            "balance_coin": format_wad(holds.wei),
+            "balance_opg": format_opg(holds.opg),
+        }
+    )

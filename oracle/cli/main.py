@@ -1,4 +1,4 @@
-"""The entry point: global options, in front of the tree of verbs."""
+"""The command line's root: global options, in front of the tree of verbs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 
 from oracle import __version__
 from oracle.cli.context import remember
+from oracle.cli.redaction import speak_plainly
 from oracle.cli.verbs import LazyVerbs
 
 app = typer.Typer(
@@ -29,17 +30,33 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _global(
-    config: Annotated[Path | None, typer.Option(help="Settings file.")] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Where everything is kept.")] = None,
-    rpc_url: Annotated[str | None, typer.Option(help="HTTP endpoint of the chain.")] = None,
-    deployment: Annotated[Path | None, typer.Option(help="Addresses file.")] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="Settings file; relative paths in it are from the folder in which `oracle` is "
+            "called.",
+            show_default="oracle.toml, or .oracle/oracle.toml",
+        ),
+    ] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Where everything is kept.", show_default=".oracle")
+    ] = None,
+    rpc_url: Annotated[
+        list[str] | None,
+        typer.Option(help="HTTP endpoint of the chain; several times: the preferred one first."),
+    ] = None,
+    deployment: Annotated[
+        Path | None,
+        typer.Option(help="Addresses file.", show_default="DATA_DIR/deployment.json"),
+    ] = None,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")
     ] = False,
 ) -> None:
-    remember(config, data_dir=data_dir, rpc_url=rpc_url, deployment=deployment)
+    remember(config, data_dir=data_dir, rpc_url=rpc_url or None, deployment=deployment)
 
 
 def main() -> None:
     """Runs the command line."""
+    speak_plainly()
     app()

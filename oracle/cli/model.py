@@ -13,6 +13,7 @@ import typer
 
 from oracle.bootstrap import connection
 from oracle.bootstrap.models import CERTIFIED_ROWS, PreparedModel, add_model, prepare_model
+from oracle.bootstrap.readiness import fault_of, had_again
 from oracle.bootstrap.sample_rows import read_rows
 from oracle.chain.contracts import Contracts
 from oracle.cli import model_upkeep
@@ -20,11 +21,13 @@ from oracle.cli.command import verb
 from oracle.cli.context import Json, output, settings
 from oracle.cli.model_facts import certified, describe, facts, measured
 from oracle.cli.output import Output
-from oracle.core.types import Tier, format_opg, opg
+from oracle.cli.spoken import NONE
+from oracle.core.types import Address, Tier, address, format_opg, opg
 from oracle.errors import InputError
 from oracle.inference.model_file import inspect
 from oracle.inference.model_library import ModelLibrary
 from oracle.program.manifest import manifest_beside
+from oracle.settings import Settings
 
 app = typer.Typer(help="Models: compile, certify, register, look up.")
 model_upkeep.register(app)
@@ -120,7 +123,12 @@ async def add(
     uri: Annotated[str, typer.Option(help="Where others can fetch the file.")] = "",
     window: Annotated[int | None, typer.Option(help="Shortest challenge window, seconds.")] = None,
     reveal_window: Annotated[
-        int | None, typer.Option(help="Seconds to show what is demanded of a trace; 0: no demands.")
+        int | None,
+        typer.Option(
+            min=0,
+            help="Seconds that who answers has to show intermediate numbers of a run, when a "
+            "watcher asks on chain; 0: nobody can ask. By default, by how deep the model is.",
+        ),
     ] = None,
     min_bond: Annotated[str, typer.Option(help="Smallest bond, in OPG.")] = "10",
     tier: TierOption = None,
@@ -149,7 +157,21 @@ async def add(
                 min_bond=opg(min_bond),
                 reveal_window=reveal_window,
             )
-    out.result({"id": added.id, "name": added.name, **facts(prepared)})
+    window_to_reveal = added.terms.reveal_window
+    shown = {"id": added.id, "name": added.name, "reveal_window_seconds": window_to_reveal}
+    if added.advice is not None and reveal_window is None:
+        out.say(
+            f"reveal window: {window_to_reveal} s, chosen for a model {added.advice.depth} steps "
+            "deep on this deployment; --reveal-window sets another"
+        )
+    elif added.advice is not None and (warning := added.advice.warning(window_to_reveal)):
+        out.say(f"warning: {warning}")
+    if added.advice is not None and (as_json or reveal_window is not None):
+        shown |= {
+            "steps_deep": added.advice.depth,
+            "longest_sensible_reveal_window_seconds": added.advice.sensible,
+        }
+    out.result(shown | facts(prepared))
 
 
 async def _prepare(
@@ -175,12 +197,24 @@ def _write_manifest(prepared: PreparedModel, file: Path) -> Path:
 
 @verb(app, "list")
 async def list_models(as_json: Json = False) -> None:
-    """List all registered models."""
+    """List all registered models, with how many operators offer each and what the cheapest asks."""
+    out = output(as_json)
     async with connection.client(settings()) as client:
-        models = await client.registry.models()
-    output(as_json).table(
+        with out.progress("looking up models and offers"):
+            models, offers = await client.registry.models(), await client.all_offers()
+    prices = {model: format_opg(found[0].price) for model, found in offers.items()}
+    out.table(
         "Models",
-        ["name", "id", "tier", "window_seconds", "min_bond_opg", "live"],
+        [
+            "name",
+            "id",
+            "tier",
+            "window_seconds",
+            "min_bond_opg",
+            "offers",
+            "cheapest_offer_opg",
+            "live",
+        ],
         [
             [
                 one.name,
@@ -188,11 +222,17 @@ async def list_models(as_json: Json = False) -> None:
                 one.terms.tier.name.lower(),
                 one.terms.challenge_window,
                 format_opg(one.terms.min_bond),
+                len(offers.get(one.id, ())),
+                prices.get(one.id) if as_json else prices.get(one.id, NONE),
                 "yes" if one.live else "deprecated",
             ]
             for one in models
         ],
     )
+
+
+def _own_address(configured: Settings) -> Address | None:
+    return None if configured.operator is None else address(configured.operator)
 
 
 @verb(app, "show")
@@ -204,9 +244,13 @@ async def show(
     async with connection.client(configured) as client:
         found = await client.model(model)
         offers = await client.offers(found.id)
+        longest = (await client.oracle.limits()).max_window
     known = describe(found)
     library, root = ModelLibrary(configured.model_store), found.terms.program_root
-    known["file_here"] = library.has(root)
+    fault = await fault_of(found, library)
+    known["file_here"] = fault is None
+    if fault is not None and library.has(root):
+        known["file_damaged"] = f"{fault}: {had_again(found, _own_address(configured))}"
     if found.terms.tier is not Tier.UNPROVEN:
         known |= measured(library.manifest(root), found.terms.epsilon)
     known["offers"] = [
@@ -214,7 +258,7 @@ async def show(
             "operator": one.operator,
             "price_opg": format_opg(one.offer.price),
             "max_bond_opg": format_opg(one.offer.max_bond),
-            "max_window_seconds": one.offer.max_window,
+            "max_window_seconds": min(one.offer.max_window, longest),
             "max_callback_gas": one.offer.max_callback_gas,
             "free_stake_opg": format_opg(one.status.free),
             "capacity_left": max(0, one.offer.capacity - one.status.unanswered),

@@ -12,7 +12,6 @@ from oracle.bootstrap.models import PreparedModel
 from oracle.certificate.certificate import Certificate
 from oracle.client.answer import backing
 from oracle.core.model import UNCERTIFIED, Model, error_bar
-from oracle.core.schema import TensorSpec
 from oracle.core.types import Tier, format_opg
 from oracle.program.manifest import ProgramManifest
 from oracle.program.sizes import multiply_adds
@@ -21,13 +20,13 @@ from oracle.program.sizes import multiply_adds
 def facts(prepared: PreparedModel) -> dict[str, Any]:
     """What there is to say of a prepared model."""
     shown: dict[str, Any] = {
-        "tier": backing(prepared.tier),
+        **_tier(prepared.tier),
         "program_root" if prepared.compiled else "file_sha256": prepared.root,
         "bytes": prepared.file.size,
         "parameters": prepared.file.parameter_count,
         "operators": ", ".join(prepared.file.operators),
-        "inputs": [shape(spec) for spec in prepared.schema.inputs],
-        "outputs": [shape(spec) for spec in prepared.schema.outputs],
+        "inputs": [spec.in_words for spec in prepared.schema.inputs],
+        "outputs": [spec.in_words for spec in prepared.schema.outputs],
     }
     if prepared.compiled is not None:
         program = prepared.compiled.program
@@ -100,20 +99,20 @@ def describe(model: Model) -> dict[str, Any]:
         "name": model.name,
         "registrar": model.registrar,
         "live": model.live,
-        "tier": backing(model.terms.tier),
+        **_tier(model.terms.tier),
         "file_sha256" if model.terms.tier is Tier.UNPROVEN else "program_root": (
             model.terms.program_root
         ),
         "uri": model.uri,
         "challenge_window_seconds": model.terms.challenge_window,
+        "reveal_window_seconds": model.terms.reveal_window,
         "min_bond_opg": format_opg(model.terms.min_bond),
         "error_bar": error_bar(model.terms.epsilon),
-        "inputs": [shape(spec) for spec in model.schema.inputs],
-        "outputs": [shape(spec) for spec in model.schema.outputs],
+        "inputs": [spec.in_words for spec in model.schema.inputs],
+        "outputs": [spec.in_words for spec in model.schema.outputs],
     }
 
 
-def shape(spec: TensorSpec) -> str:
-    """Like `pixels float32[N, 64]`."""
-    axes = ", ".join("N" if axis is None else str(axis) for axis in spec.shape)
-    return f"{spec.name} {spec.element.value}[{axes}]"
+def _tier(tier: Tier) -> dict[str, str]:
+    """A tier's name, and what stands behind answers of it."""
+    return {"tier": tier.name.lower(), "backing": backing(tier).partition(": ")[2]}

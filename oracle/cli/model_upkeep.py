@@ -11,6 +11,7 @@ from oracle.bootstrap.model_fetch import fetch_model
 from oracle.chain.revert_words import moment
 from oracle.cli.command import verb
 from oracle.cli.context import Json, output, settings
+from oracle.core.types import address
 from oracle.errors import InputError
 from oracle.inference.model_library import ModelLibrary
 
@@ -35,7 +36,8 @@ async def fetch(
         found = await client.model(model)
         with out.progress("fetching"):
             library = ModelLibrary(configured.model_store)
-            fetched = await fetch_model(client, library, found, endpoint)
+            operator = None if configured.operator is None else address(configured.operator)
+            fetched = await fetch_model(client, library, found, endpoint, operator=operator)
     out.result(
         {
             "id": found.id,

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
+from oracle.chain.revert_words import moment
+from oracle.cli.court_story import CourtStory, read_court_story
 from oracle.client import InferenceAnswer, OracleClient, Story
+from oracle.client.notice import NOTICES, why_unheard
 from oracle.core import event as events
-from oracle.core.model import error_bar
+from oracle.core.model import Model, error_bar
 from oracle.core.receipt import Receipt
+from oracle.core.request import DeliveryState
+from oracle.core.tensor import decode_inputs
 from oracle.core.types import ZERO_ADDRESS, format_opg
-from oracle.errors import NotFound, OracleError
-
-_NOTICES = ("answered, not final", "final", "voided")
+from oracle.errors import NotFound, OracleError, TensorError
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,8 @@ class Line:
 async def tell(client: OracleClient, request_id: bytes) -> tuple[dict[str, Any], str]:
     """The story as facts by name and as text."""
     story = await client.story(request_id)
-    lines = [await _line(client, event) for event in story.events]
+    court = await read_court_story(client, story)
+    lines = await _lines(client, story, court)
     request = story.created.request
     state = await client.state(request_id)
     model = await client.registry.model(request.model_id)
@@ -53,6 +56,16 @@ async def tell(client: OracleClient, request_id: bytes) -> tuple[dict[str, Any],
             "refunded_opg": format_opg(story.refund),
             "penalty_opg": format_opg(_penalty(story)),
         },
+        "conviction": court.conviction.facts() if court.conviction else None,
+        "demands": [
+            {
+                "number": one.number,
+                "demander": one.demander,
+                "deposit_opg": format_opg(one.deposit),
+                "deadline": one.deadline,
+            }
+            for one in court.demands.values()
+        ],
         "events": [
             {
                 "block": line.block,
@@ -64,6 +77,10 @@ async def tell(client: OracleClient, request_id: bytes) -> tuple[dict[str, Any],
             for line in lines
         ],
     }
+    if state.delivery is DeliveryState.FAILED:
+        facts["notice_failed"] = str(await why_unheard(client, story, state))
+    if story.answered is None and (why := _unusable(story, model)) is not None:
+        facts["unusable_input"] = why
     if story.answered is not None:
         answer = await client.result(request_id) if not _voided(story) else None
         if answer is not None:
@@ -84,6 +101,15 @@ def decision_facts(answer: InferenceAnswer) -> dict[str, list[dict[str, Any]]]:
         name: [{"label": one.label, "status": one.status.name.lower()} for one in rows]
         for name, rows in answer.decisions().items()
     }
+
+
+def _unusable(story: Story, model: Model) -> str | None:
+    """Why the model cannot take the request's input; None where it can."""
+    try:
+        decode_inputs(model.schema, story.created.input)
+    except TensorError as error:
+        return error.message
+    return None
 
 
 def _penalty(story: Story) -> int:
@@ -117,7 +143,15 @@ async def _receipt(client: OracleClient, request_id: bytes) -> dict[str, Any]:
     }
 
 
-async def _line(client: OracleClient, event: events.ChainEvent) -> Line:
+async def _lines(client: OracleClient, story: Story, court: CourtStory) -> list[Line]:
+    """What oracle and court say of a request, in chain order."""
+    told = [(event, _sentence(event, court)) for event in story.events]
+    told += [(event, text) for event in court.events if (text := court.sentence(event))]
+    told.sort(key=lambda one: one[0].position)
+    return [await _line(client, event, text) for event, text in told]
+
+
+async def _line(client: OracleClient, event: events.ChainEvent, text: str) -> Line:
     at = event.position
     block = await client.rpc.block(at.block_number)
     mined = await client.gateway.mined(at.transaction_hash)
@@ -126,11 +160,11 @@ async def _line(client: OracleClient, event: events.ChainEvent) -> Line:
         timestamp=block.timestamp if block else 0,
         transaction=at.transaction_hash,
         gas_used=mined.gas_used if mined else None,
-        text=_sentence(event),
+        text=text,
     )
 
 
-def _sentence(event: events.ChainEvent) -> str:
+def _sentence(event: events.ChainEvent, court: CourtStory) -> str:
     match event:
         case events.RequestSeen():
             fee = format_opg(event.request.fee)
@@ -139,7 +173,7 @@ def _sentence(event: events.ChainEvent) -> str:
             return f"accepted by {event.operator}"
         case events.RequestAnswered():
             said = f"{len(event.result)} bytes" if event.result else "no output for this input"
-            return f"answered by {event.operator}: {said}; final at {_time(event.settle_at)}"
+            return f"answered by {event.operator}: {said}; final at {moment(event.settle_at)}"
         case events.RequestSettled():
             return f"settled: {format_opg(event.fee)} OPG to {event.payout}"
         case events.RequestCancelled():
@@ -152,18 +186,15 @@ def _sentence(event: events.ChainEvent) -> str:
                 f"{format_opg(event.penalty)} OPG slashed"
             )
         case events.AnswerVoided():
-            return (
-                f"convicted by {event.watcher}: {format_opg(event.refund)} OPG back, "
-                f"{format_opg(event.penalty)} OPG slashed"
-            )
+            return str(court.conviction)
         case events.AnswerSuspended():
-            return "a reveal was demanded"
+            return "suspended: a reveal was demanded"
         case events.AnswerResumed():
-            return f"revealed; final at {_time(event.settle_at)}"
+            return f"revealed; final at {moment(event.settle_at)}"
         case events.NoticeDelivered():
-            return f"{event.consumer} was told: {_NOTICES[event.notice]}"
+            return f"{event.consumer} was told: {NOTICES[event.notice]}"
         case events.NoticeFailed():
-            return f"{event.consumer} could not be told ({_NOTICES[event.notice]}); retry is open"
+            return f"{event.consumer} could not be told ({NOTICES[event.notice]})"
         case _:
             return type(event).__name__
 
@@ -180,8 +211,12 @@ def _text(facts: dict[str, Any], lines: list[Line]) -> str:
     ]
     for line in lines:
         gas = f", {line.gas_used:,} gas" if line.gas_used is not None else ""
-        text.append(f"{_time(line.timestamp)}  block {line.block}  {line.text}")
+        text.append(f"{moment(line.timestamp)}  block {line.block}  {line.text}")
         text.append(f"{'':10}tx 0x{line.transaction.hex()}{gas}")
+    if failed := facts.get("notice_failed"):
+        text += ["", f"the notice failed; for another try (oracle notice): {failed}"]
+    if unusable := facts.get("unusable_input"):
+        text += ["", f"{_consequence(facts['state'])}: {unusable}"]
     if answer := facts.get("answer"):
         text += [
             "",
@@ -204,5 +239,12 @@ def _text(facts: dict[str, Any], lines: list[Line]) -> str:
     return "\n".join(text)
 
 
-def _time(timestamp: int) -> str:
-    return datetime.fromtimestamp(timestamp, UTC).strftime("%H:%M:%S")
+def _consequence(state: str) -> str:
+    """What comes of an input that the model cannot take."""
+    match state:
+        case "requested":
+            return "no operator will take this input (oracle cancel gives the fee back)"
+        case "accepted":
+            return "the answer will be empty, as the model cannot take this input"
+        case _:
+            return "the model cannot take this input"

@@ -8,17 +8,20 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from oracle.cli.spoken import by_name
 from oracle.errors import OracleError
 
-_WIDTH_UNWATCHED = 160
+_WIDTH_UNWATCHED = 10_000
+"""A table in a pipe or a file has every row on one line, as wide as it is: ids are searched for."""
 
 _out = Console(
     highlight=False,
@@ -67,21 +70,25 @@ class Output:
         (_err if self.as_json else _out).print(text, markup=False)
 
     @contextmanager
-    def progress(self, text: str) -> Iterator[None]:
-        """A spinner while something takes its time; nothing where nobody watches."""
+    def progress(self, text: str) -> Iterator[Callable[[str], None]]:
+        """A spinner while something takes its time; nothing where nobody watches.
+
+        What is given sets another text beside it.
+        """
         if _err.is_terminal:
-            with _err.status(text):
-                yield
+            with _err.status(Text(text)) as shown:
+                yield lambda now: shown.update(Text(now))
         else:
-            yield
+            yield lambda _now: None
 
 
 def _lines(data: Mapping[str, Any], indent: int = 0) -> Iterator[str]:
     """Name-value lines; what is nested stands indented below its name."""
-    width = max((len(name) for name in data), default=0)
+    told = [by_name(str(name), value) for name, value in data.items()]
+    width = max((len(name) for name, _ in told), default=0)
     margin = " " * indent
-    for name, value in data.items():
-        label = f"{margin}{name.replace('_', ' '):<{width}}  "
+    for name, value in told:
+        label = f"{margin}{name:<{width}}  "
         if isinstance(value, Mapping) and value:
             yield label.rstrip()
             yield from _lines(value, indent + 2)
@@ -90,7 +97,7 @@ def _lines(data: Mapping[str, Any], indent: int = 0) -> Iterator[str]:
             for item in value:
                 yield from _lines(item, indent + 2)
         elif isinstance(value, list | tuple):
-            yield label + (", ".join(str(jsonable(item)) for item in value) or "none")
+            yield label + ", ".join(str(jsonable(item)) for item in value)
         else:
             yield label + str(jsonable(value))
 
@@ -114,6 +121,6 @@ def jsonable(value: Any) -> Any:
 def fail(error: OracleError) -> NoReturn:
     """Prints what is wrong and what to do, and ends with the error's exit code."""
     _err.print(f"error: {error.message}", markup=False)
-    if error.hint:
-        _err.print(f"  try: {error.hint}", markup=False)
+    if hint := error.cli_hint or error.hint:
+        _err.print(f"  try: {hint}", markup=False)
     raise typer.Exit(error.exit_code)

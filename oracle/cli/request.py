@@ -1,30 +1,38 @@
-"""`oracle request`, `show`, `cancel`, `reclaim`: a requester's verbs, and a look for anybody."""
+"""`oracle request`, `show`, `cancel`, `reclaim`, `notice`: a requester's verbs, and anybody's."""
 
 from __future__ import annotations
 
-import json
-import zlib
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
-from zipfile import BadZipFile
 
-import numpy as np
 import typer
 
 from oracle.bootstrap import connection
 from oracle.bootstrap.watcher import watch_request
+from oracle.chain.court_contract import CourtBinding
 from oracle.cli.command import verb
 from oracle.cli.context import Json, output, settings, start_logging
+from oracle.cli.court_story import read_court_story
+from oracle.cli.inputs import InputFile, Rounding, allowed_rounding, not_swapped, read_inputs
+from oracle.cli.interrupted import told_if_interrupted
 from oracle.cli.narrative import decision_facts, tell
+from oracle.cli.request_id import RequestId
+from oracle.cli.spoken import spoken
+from oracle.cli.verify import named, target
 from oracle.cli.verify import write as write_receipt
-from oracle.client import InferenceAnswer
-from oracle.client.client import Inputs, Requested
-from oracle.core.case import Case
+from oracle.client import InferenceAnswer, OracleClient
+from oracle.client.client import Requested
+from oracle.core.case import Case, CaseState
 from oracle.core.model import error_bar
-from oracle.core.types import address, bytes32, format_opg, opg
-from oracle.errors import InputError
+from oracle.core.request import RequestState
+from oracle.core.types import address, format_opg, opg
+from oracle.errors import ChainRefused, CheatFound, InputError, NoAnswer
 from oracle.verify import evidence
 from oracle.watcher.policy import WatcherPolicy
+
+_NO_OUTPUT = "no: the model gives no output for this input, or none that fits a transaction"
 
 
 def register(app: typer.Typer) -> None:
@@ -33,13 +41,12 @@ def register(app: typer.Typer) -> None:
     verb(app, "show")(show)
     verb(app, "cancel")(cancel)
     verb(app, "reclaim")(reclaim)
+    verb(app, "notice")(notice)
 
 
 async def request(
     model: Annotated[str, typer.Argument(help="Name or id.")],
-    input_file: Annotated[
-        Path, typer.Option("--input", help="x.npy, x.npz (arrays by name) or x.json.")
-    ],
+    input_file: InputFile,
     fee: Annotated[str | None, typer.Option(help="OPG; the offer's price by default.")] = None,
     operator: Annotated[
         str | None, typer.Option(help="Who answers; the cheapest offer by default.")
@@ -64,14 +71,22 @@ async def request(
         bool,
         typer.Option("--watch", help="Watch the answer, and convict it with this key if wrong."),
     ] = False,
+    rounding: Rounding = False,
     as_json: Json = False,
 ) -> None:
     """Ask a model, and with --wait print its answer."""
+    # Where the answer is voided, what became of it and its money is the result; the exit code tells
+    # it from an answer.
     out = output(as_json)
+    not_swapped(model, input_file)
     wait_answered = wait_answered or save is not None
     if save is not None and not save.absolute().parent.is_dir():
         raise InputError(f"there is no folder {save.absolute().parent}")
-    async with connection.client(settings(), "requester") as client:
+    async with (
+        told_if_interrupted(out) as under_way,
+        connection.client(settings(), "requester") as client,
+    ):
+        under_way.client = client
         with out.progress("sending the request"):
             made = await client.request(
                 model,
@@ -83,7 +98,9 @@ async def request(
                 value_at_risk=opg(value_at_risk),
                 time_to_answer=time_to_answer,
                 window=window,
+                allow_rounding=allowed_rounding(rounding),
             )
+        under_way.request_id = made.id
         facts: dict[str, Any] = {
             "request": made.id,
             "accepted": made.accepted,
@@ -94,6 +111,7 @@ async def request(
         }
         if made.objections:
             facts["not_taken_by_offer"] = list(made.objections)
+        end = 0
         if watch:
             out.say(f"watching the answer to 0x{made.id.hex()}")
             with out.progress("watching"):
@@ -101,22 +119,73 @@ async def request(
             facts["watched"] = "no answer" if case is None else case.state.value
             if case is not None:
                 facts["found"] = case.reason
-        if wait or wait_answered:
+                end = CheatFound.exit_code if case.state is CaseState.MISSED else 0
+        voided = await voided_facts(client, made.id)
+        if not voided and (wait or wait_answered):
             # Said before the wait: whatever ends it, the fee is found again by the id.
             out.say(f"waiting for the answer to 0x{made.id.hex()}")
-            with out.progress("waiting"):
-                found = await client.wait(
-                    made.id,
-                    until="final" if wait else "answered",
-                    timeout=time_to_answer + made.request.window + 60,
-                )
-            facts |= answer_facts(found)
-            if save is not None:
+            seconds = time_to_answer + made.request.window + 60
+            with out.progress("waiting") as say:
+                found, voided = await _waited(client, made.id, final=wait, seconds=seconds, say=say)
+            if found is not None:
+                facts |= answer_facts(found, as_json=as_json)
+            if found is not None and save is not None:
                 write_receipt(await evidence.save(client, made.id), save)
                 facts["receipt"] = str(save)
-        out.result(facts)
-        if not (wait or wait_answered):
+        out.result(spoken(facts | voided, as_json=as_json))
+        if voided or not (wait or wait_answered):
             out.say(f"follow it with: oracle show 0x{made.id.hex()}")
+    if voided or end:
+        raise typer.Exit(NoAnswer.exit_code if voided else end)
+
+
+async def _waited(
+    client: OracleClient,
+    request_id: bytes,
+    *,
+    final: bool,
+    seconds: float,
+    say: Callable[[str], None],
+) -> tuple[InferenceAnswer | None, dict[str, Any]]:
+    """The answer, or what became of it and its money where it was voided. Raises NoAnswer."""
+    give_up_at = time.monotonic() + seconds
+    try:
+        answer = await client.wait(
+            request_id, until="answered", timeout=seconds, look=lambda now: say(str(now))
+        )
+        if final and not answer.final:
+            said = in_short(answer)
+            answer = await client.wait(
+                request_id,
+                timeout=give_up_at - time.monotonic(),
+                look=lambda now: say(f"{said}; {now}"),
+            )
+        return answer, {}
+    except NoAnswer:
+        voided = await voided_facts(client, request_id)
+        if not voided:
+            raise
+        return None, voided
+
+
+async def voided_facts(client: OracleClient, request_id: bytes) -> dict[str, Any]:
+    """Who convicted an answer and whose its bond is now; nothing where it was not voided."""
+    if (await client.state(request_id)).state is not RequestState.SLASHED:
+        return {}
+    court = await read_court_story(client, await client.story(request_id))
+    if court.conviction is None:  # logs that are behind the state
+        return {"voided": True, "next": f"oracle show 0x{request_id.hex()}"}
+    me = client.sender.address
+    binding = CourtBinding(client.rpc, client.deployment.court)
+    claimable = await client.staking.claimable(me) + await binding.claimable(me)
+    facts: dict[str, Any] = {
+        "voided": True,
+        "conviction": court.conviction.facts(),
+        "claimable_opg": format_opg(claimable),
+    }
+    if claimable:
+        facts["next"] = "oracle account claim"
+    return facts
 
 
 async def watched(made: Requested) -> Case | None:
@@ -134,47 +203,91 @@ async def watched(made: Requested) -> Case | None:
 
 
 async def show(
-    request_id: Annotated[str, typer.Argument(help="0x and 64 hex digits.")],
+    request: Annotated[str, typer.Argument(help="A request's id, or a saved receipt's file.")],
     as_json: Json = False,
 ) -> None:
     """Tell the whole story of a request: terms, transactions, answer, receipt and money."""
+    named = await target(request)
     async with connection.client(settings()) as client:
-        facts, text = await tell(client, bytes32(request_id, what="request id"))
+        facts, text = await tell(client, named if isinstance(named, bytes) else named.request_id)
     output(as_json).result(facts, text)
 
 
 async def cancel(
-    request_id: Annotated[str, typer.Argument(help="0x and 64 hex digits.")],
+    request_id: RequestId,
     as_json: Json = False,
 ) -> None:
     """Take back a request that nobody has accepted."""
+    key = await named(request_id)
     async with connection.client(settings(), "requester") as client:
-        sent = await client.cancel(bytes32(request_id, what="request id"))
-    output(as_json).result({"cancelled": request_id, "transaction": sent.hash})
+        sent = await client.cancel(key)
+    output(as_json).result({"cancelled": key, "transaction": sent.hash})
 
 
 async def reclaim(
-    request_id: Annotated[str, typer.Argument(help="0x and 64 hex digits.")],
+    request_id: RequestId,
     as_json: Json = False,
 ) -> None:
     """Get the fee back of a request whose deadline passed; a silent operator is slashed by it."""
-    key = bytes32(request_id, what="request id")
-    async with connection.client(settings(), "requester") as client:
+    key = await named(request_id)
+    async with connection.client(settings(), connection.anybody(settings())) as client:
         sent = await client.reclaim(key)
         story = await client.story(key)
+        requester = story.created.request.requester
+        share = await client.staking.claimable(requester)
+        mine = requester == client.sender.address
+    facts: dict[str, Any] = {
+        "request": key,
+        "state": story.state.name.lower(),
+        "refund_opg": format_opg(story.refund),
+        "refund_to": f"the account of {requester} at the oracle",
+        "claimable_opg": format_opg(share),
+        "transaction": sent.hash,
+    }
+    if share and mine:
+        facts["next"] = "oracle account claim"
+    output(as_json).result(facts)
+
+
+async def notice(
+    request_id: RequestId,
+    all_gas: Annotated[
+        bool,
+        typer.Option(
+            "--all-gas",
+            help="Through hearAgain of the consumer (an InferenceConsumer), with as much gas as it "
+            "takes rather than what was promised.",
+        ),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Deliver a notice again that a request's consumer could not be told."""
+    key = await named(request_id)
+    async with connection.client(settings(), "requester") as client:
+        told = await client.deliver_notice(key, all_gas=all_gas)
     output(as_json).result(
         {
-            "request": request_id,
-            "state": story.state.name.lower(),
-            "refund_opg": format_opg(story.refund),
-            "transaction": sent.hash,
+            "request": key,
+            "consumer": told.consumer,
+            "notice": told.notice,
+            "delivered": told.delivered,
+            "transaction": told.sent.hash,
         }
     )
+    if not told.delivered:
+        raise typer.Exit(ChainRefused.exit_code)
 
 
-def answer_facts(answer: InferenceAnswer) -> dict[str, Any]:
-    """An answer by name, for people and scripts."""
-    return {
+def in_short(answer: InferenceAnswer) -> str:
+    """Who answered, and the first output that is a single value, on part of a line."""
+    single = [array.item() for array in answer.outputs.values() if array.size == 1]
+    said = f": {single[0]}" if single else "" if answer.answerable else ": no output"
+    return f"answered by {answer.operator[:6]}…{said}"
+
+
+def answer_facts(answer: InferenceAnswer, *, as_json: bool) -> dict[str, Any]:
+    """An answer by name, for scripts or for people, who read in the outputs that there are some."""
+    facts = {
         "answered_by": answer.operator,
         "final": answer.final,
         "backing": answer.backing,
@@ -183,33 +296,8 @@ def answer_facts(answer: InferenceAnswer) -> dict[str, Any]:
         "error_bar": error_bar(answer.epsilon),
         "decisions": decision_facts(answer),
     }
-
-
-def read_inputs(path: Path) -> Inputs:
-    """Arrays from .npy (one), .npz (by name) or .json (an object by name, or one nested list).
-
-    Raises:
-        InputError: missing, of another kind, or unreadable.
-    """
-    try:
-        match path.suffix:
-            case ".npy" | ".npz":
-                return _read_arrays(path)
-            case ".json":
-                document = json.loads(path.read_text())
-                return document if isinstance(document, dict) else [document]
-    except FileNotFoundError:
-        raise InputError(f"there is no file {path}") from None
-    except (OSError, ValueError, EOFError, BadZipFile, zlib.error) as error:
-        raise InputError(f"cannot read {path}: {error}") from None
-    raise InputError(f"{path} is neither .npy, .npz nor .json")
-
-
-def _read_arrays(path: Path) -> Inputs:
-    """What a file of NumPy's holds, whatever its name says: one array, or arrays by name."""
-    with path.open("rb") as file:  # opened here: NumPy leaves files it cannot read open
-        loaded = np.load(file, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return [loaded]
-        with loaded as arrays:
-            return dict(arrays)
+    if not as_json and answer.answerable:
+        del facts["answerable"]
+    elif not as_json:
+        facts["answerable"] = _NO_OUTPUT
+    return facts

@@ -7,7 +7,8 @@ import typer
 from oracle.cli.command import verb
 from oracle.cli.context import Json, output
 from oracle.cli.context import settings as configured
-from oracle.settings import Settings
+from oracle.core.redaction import masked, without_password
+from oracle.settings import Settings, groups
 
 
 def register(app: typer.Typer) -> None:
@@ -20,13 +21,23 @@ def show(as_json: Json = False) -> None:
     now = configured()
     output(as_json).table(
         "Settings",
-        ["setting", "value", "meaning"],
+        ["group", "setting", "value", "meaning"],
         [
-            [name, _shown(getattr(now, name)), field.description or ""]
-            for name, field in Settings.model_fields.items()
+            [
+                group if as_json or name == names[0] else "",
+                name,
+                _shown(name, getattr(now, name)),
+                Settings.model_fields[name].description or "",
+            ]
+            for group, names in groups()
+            for name in names
         ],
     )
 
 
-def _shown(value: object) -> object:
+def _shown(name: str, value: object) -> object:
+    if name.endswith("_url") and isinstance(value, str):  # addresses hold passwords and keys
+        return " ".join(masked(one) for one in value.split())
+    if name == "database" and isinstance(value, str):
+        return without_password(value)
     return "" if value is None else value if isinstance(value, int | float) else str(value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated
 
@@ -11,12 +10,10 @@ import typer
 from oracle.bootstrap.verify import Options, save_receipt, verify_answer
 from oracle.cli.command import verb
 from oracle.cli.context import Json, output, settings
+from oracle.cli.request_id import RequestId, is_whole, whole_id
 from oracle.core.saved_receipt import LARGEST_DOCUMENT, SavedReceipt
-from oracle.core.types import bytes32
 from oracle.errors import InputError
 from oracle.verify.places import read_file
-
-_ID = re.compile(r"(0x)?[0-9a-fA-F]{64}")
 
 
 def register(app: typer.Typer) -> None:
@@ -57,27 +54,27 @@ async def verify(
         offline=offline,
         run=not no_run,
     )
+    named = await target(request)
     with out.progress("verifying"):
-        report = await verify_answer(settings(), _target(request), options)
+        report = await verify_answer(settings(), named, options)
     out.result(report.facts(), report.text())
     raise typer.Exit(report.verdict.exit_code)
 
 
 async def receipt(
-    request_id: Annotated[str, typer.Argument(help="0x and 64 hex digits.")],
-    file: Annotated[Path, typer.Option("--output", "-o", help="Where to write it.")],
+    request_id: RequestId,
+    file: Annotated[Path, typer.Option("--save", help="Where to write it.")],
     endpoint: Annotated[
         str | None, typer.Option(help="An operator's URL to fetch it from, instead of the chain.")
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Save the signed receipt of an answer as a file, to be verified by anybody at any time."""
-    saved = await save_receipt(
-        settings(), bytes32(request_id, what="request id"), endpoint=endpoint
-    )
+    key = await named(request_id)
+    saved = await save_receipt(settings(), key, endpoint=endpoint)
     write(saved, file)
     output(as_json).result(
-        {"request": request_id, "file": str(file), "signer": saved.signer},
+        {"request": key, "file": str(file), "signer": saved.signer},
         f"saved {file}; check it with: oracle verify {file}",
     )
 
@@ -90,9 +87,29 @@ def write(saved: SavedReceipt, file: Path) -> None:
         raise InputError(f"cannot write {file}: {error.strerror}") from None
 
 
-def _target(request: str) -> bytes | SavedReceipt:
-    if _ID.fullmatch(request):
-        return bytes32(request, what="request id")
+async def named(request: str) -> bytes:
+    """The id that was given, or that a saved receipt is of. Raises InputError."""
+    if is_whole(request) or not _is_file(request):
+        return await whole_id(request)
+    found = await target(request)
+    return found if isinstance(found, bytes) else found.request_id
+
+
+def _is_file(request: str) -> bool:
+    return Path(request).is_file()
+
+
+async def target(request: str) -> bytes | SavedReceipt:
+    """The id, or the receipt in the file of that name. Raises InputError."""
+    return await whole_id(request) if _is_id(request) else _saved(request)
+
+
+def _is_id(request: str) -> bool:
+    # What begins as an id and names no file was meant as one.
+    return is_whole(request) or (request.startswith("0x") and not Path(request).exists())
+
+
+def _saved(request: str) -> SavedReceipt:
     try:
         text = read_file(Path(request), LARGEST_DOCUMENT).decode()
     except UnicodeDecodeError:

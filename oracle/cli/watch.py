@@ -9,10 +9,11 @@ import typer
 
 from oracle.bootstrap import connection
 from oracle.bootstrap.watcher import run_watcher
-from oracle.chain.keystore import LocalSigner, read_password
+from oracle.chain.keystore import LocalSigner
 from oracle.cli.command import verb
 from oracle.cli.context import Json, output, settings, start_logging
 from oracle.core.types import opg
+from oracle.errors import CheatFound
 from oracle.settings import Settings
 from oracle.watcher.policy import WatcherPolicy
 
@@ -27,7 +28,7 @@ def register(app: typer.Typer) -> None:
 async def watch(
     keystore: Annotated[
         Path | None,
-        typer.Option(help="Pays gas and deposits, gets the rewards; the requester's by default."),
+        typer.Option(help="Pays gas and deposits, gets the rewards; watcher_keystore by default."),
     ] = None,
     from_block: Annotated[
         int | None, typer.Option(help="First block to look at; the deployment's by default.")
@@ -55,7 +56,8 @@ async def watch(
     as_json: Json = False,
 ) -> None:
     """Follow all answers, judge their traces, and take what is wrong to the court."""
-    # Ends with a report on Ctrl-C or SIGTERM; a watcher that was killed goes on where it was.
+    # Ends with a report on Ctrl-C or SIGTERM; a watcher that was killed goes on where it was. With
+    # --once its exit code says whether a wrong answer became final since it was started.
     configured = settings()
     start_logging(configured.model_copy(update={"log_format": "json"}) if as_json else configured)
     gwei = configured.max_fee_gwei if max_gas_price is None else max_gas_price
@@ -72,10 +74,17 @@ async def watch(
         max_deposit=opg(max_deposit),
     )
     report = await run_watcher(configured, _key(configured, keystore), policy, once=once)
-    output(as_json).result(report.facts())
+    output(as_json).result(report.facts() if as_json else report.told())
+    if once and report.missed:
+        raise typer.Exit(CheatFound.exit_code)
 
 
 def _key(configured: Settings, keystore: Path | None) -> LocalSigner:
-    if keystore is None:
-        return connection.signer(configured, "requester")
-    return LocalSigner.from_keystore(keystore, read_password(configured.password_file))
+    file = keystore or configured.watcher_keystore
+    if file is None:
+        raise configured.lacking(
+            "settings name no watcher key, and it must be nobody else's",
+            hint="`oracle keystore new keys/watcher.json` makes one: send it coin, and set "
+            "watcher_keystore to it, or give it as --keystore",
+        )
+    return connection.open_key(configured, file)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from numpy.typing import NDArray
 
+from oracle.chain.revert_words import moment
 from oracle.core.decision import Decision, decide
 from oracle.core.model import UNCERTIFIED
 from oracle.core.types import Address, Tier
@@ -21,6 +22,7 @@ _BACKING = {
     Tier.ROUNDED: "rounded tier: one wrong element, shown while it is not final, voids it",
     Tier.NATIVE: "native tier: one wrong element, shown while it is not final, voids it",
 }
+_STANDS: Final = "it stands, as nobody showed a wrong element in its window"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +77,15 @@ class InferenceAnswer:
     @property
     def backing(self) -> str:
         """What stands behind the answer, in words."""
-        return backing(self.tier)
+        return backing(self.tier, final=self.final)
 
     def __str__(self) -> str:
-        when = "final" if self.final else f"not final before {self.settle_at}"
+        when = "final" if self.final else f"not final before {moment(self.settle_at)}"
         return f"answer of {self.operator}, {when}, {self.backing}"
 
 
-def backing(tier: Tier) -> str:
-    """What stands behind an answer of a tier, in words."""
+def backing(tier: Tier, *, final: bool = False) -> str:
+    """What stands behind an answer of a tier, in words; `final` once nobody can void it."""
+    if final and tier is not Tier.UNPROVEN:
+        return f"{tier.name.lower()} tier: {_STANDS}"
     return _BACKING[tier]

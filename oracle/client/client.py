@@ -13,17 +13,23 @@ from numpy.typing import ArrayLike
 from oracle.chain.deployment import Deployment
 from oracle.chain.keystore import LocalSigner
 from oracle.chain.oracle_contract import RequestParams
-from oracle.chain.rpc import Rpc
+from oracle.chain.rpc import Rpc, RpcPolicy
 from oracle.chain.sender import Sent, TransactionSender
 from oracle.chain.turn import turn
+from oracle.client import arguments
 from oracle.client.market import standing_offer
+from oracle.client.notice import Told, deliver
+from oracle.client.story import Story
 from oracle.client.view import OracleView
+from oracle.client.view_post import Posted, post
 from oracle.core.event import RequestAccepted, RequestSeen
 from oracle.core.model import Model
 from oracle.core.operator import Demand
 from oracle.core.request import Request, RequestState, minimum_bond
+from oracle.core.signing import Signing
 from oracle.core.tensor import encode_inputs
 from oracle.core.types import ZERO_ADDRESS, Address, format_opg
+from oracle.core.view_receipt import SavedView
 from oracle.errors import ConfigurationError, ContractReverted, InputError, NotFound
 
 DEFAULT_TIME_TO_ANSWER_SECONDS = 600
@@ -46,6 +52,9 @@ class Requested:
     sent: Sent
     objections: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        return f"request 0x{self.id.hex()}, {'accepted' if self.accepted else 'not accepted yet'}"
+
 
 class OracleClient(OracleView):
     """One deployment through one endpoint, with or without a key. Made by `connect`."""
@@ -61,7 +70,8 @@ class OracleClient(OracleView):
         if self._sender is None:
             raise ConfigurationError(
                 "this needs a key and the client has none",
-                hint="give a keystore: requester_keystore and password_file",
+                hint="connect with a signer: `LocalSigner.from_keystore(file, password)`",
+                cli_hint="set requester_keystore and password_file",
             )
         return self._sender
 
@@ -89,11 +99,11 @@ class OracleClient(OracleView):
         Args:
             model: id or name.
             inputs: arrays by the schema's names, or in its order.
-            fee: base units; the chosen offer's price by default.
+            fee: base units, as `opg("1")` gives them; the chosen offer's price by default.
             operator: who is to answer; the cheapest standing offer that takes it by default.
             open_to_all: let any operator accept; needs a fee.
             bond: base units; by default the smallest that the oracle and the value at risk allow.
-            value_at_risk: what a wrong answer could cost, in base units.
+            value_at_risk: what a wrong answer could cost, in base units: `opg("25")`, not 25.
             time_to_answer: seconds to the deadline.
             window: seconds to finality; the model's by default.
             consumer, callback_gas_limit, eager: who is notified, if anybody.
@@ -102,9 +112,17 @@ class OracleClient(OracleView):
         Raises:
             TensorError: the inputs do not fit the model's schema.
             NotFound: no such model, or no standing offer takes the request.
-            InputError: a time or an amount that no request can have.
+            InputError: an argument of another type, or a time or an amount that no request can
+                have; amounts below 10^9 base units that are not 0 are taken for OPG by mistake.
             ContractReverted: the oracle refused the terms.
         """
+        fee = None if fee is None else arguments.amount(fee, "fee")
+        bond = None if bond is None else arguments.amount(bond, "bond")
+        value_at_risk = arguments.amount(value_at_risk, "value_at_risk")
+        callback_gas_limit = arguments.gas(callback_gas_limit, "callback_gas_limit")
+        operator = None if operator is None else arguments.account(operator, "operator")
+        consumer = arguments.account(consumer, "consumer")
+        inputs = arguments.arrays(inputs)
         _check_times(time_to_answer, window)
         chosen = await self.model(model)
         data = encode_inputs(chosen.schema, inputs, allow_rounding=allow_rounding)
@@ -122,7 +140,11 @@ class OracleClient(OracleView):
         objections: tuple[str, ...] = ()
         if open_to_all:
             if fee is None or operator is not None:
-                raise InputError("an open request needs a fee and names no operator")
+                raise InputError(
+                    "an open request needs a fee and names no operator",
+                    hint='give one, like fee=opg("0.5"), and leave the operator out',
+                    cli_hint="give one, like --fee 0.5, and leave --operator out",
+                )
             operator, asked = ZERO_ADDRESS, demand(fee)
         elif operator is not None:
             standing = await standing_offer(self.staking, operator, chosen.id)
@@ -137,7 +159,7 @@ class OracleClient(OracleView):
             fee=asked.fee,
             bond=asked.bond,
             value_at_risk=value_at_risk,
-            deadline=(await self.rpc.latest()).timestamp + asked.seconds_left,
+            deadline=await self.rpc.next_timestamp() + asked.seconds_left,
             window=asked.window,
             callback_gas_limit=asked.callback_gas_limit,
             eager=eager,
@@ -152,6 +174,7 @@ class OracleClient(OracleView):
             calldata = self.oracle.request_with_pull_data(params, data)
             sent = await self._send_paid(params.fee, calldata)
         seen = next(event for event in sent.events if isinstance(event, RequestSeen))
+        self._keep_deadline(seen.request_id, seen.request.deadline)
         return Requested(
             id=seen.request_id,
             request=seen.request,
@@ -181,7 +204,8 @@ class OracleClient(OracleView):
         Raises:
             NotFound: there is none; says of each offer which of its bounds the request is beyond.
         """
-        refusals = []
+        refusals: list[str] = []
+        remedies: list[list[str]] = []
         for one in await self.offers(model.id):
             asked = demand(one.offer.price if fee is None else fee)
             later = replace(asked, seconds_left=asked.seconds_left - _SECONDS_TO_MINE)
@@ -190,60 +214,113 @@ class OracleClient(OracleView):
                 return one.operator, asked
             price = format_opg(one.offer.price)
             refusals.append(f"{one.operator} from {price} OPG ({'; '.join(objections)})")
+            remedies.append(list(one.remedies(later)))
+        if not refusals:
+            raise NotFound(
+                f"no standing offer for {model.name} takes this request: there are none",
+                hint="make it open to all with a fee, for operators that have the model without "
+                "an offer, or ask another model",
+                cli_hint="`oracle model list` for another model; or --open with --fee, for "
+                "operators that have this one without an offer",
+            )
         raise NotFound(
-            f"no standing offer for {model.name} takes this request: "
-            + (", ".join(refusals) or "there are none"),
-            hint="raise the fee, ask for less, or make it open to all with a fee",
+            f"no standing offer for {model.name} takes this request: " + ", ".join(refusals),
+            hint="; ".join(sorted(remedies, key=len)[0]),
         )
 
-    async def _send_paid(self, amount: int, calldata: bytes) -> Sent:
-        """Allows the oracle to pull an amount, and has it pulled before another is allowed."""
+    async def _send_paid(
+        self, amount: int, calldata: bytes, contract: Address | None = None
+    ) -> Sent:
+        """Allows a contract, by default the oracle, to pull an amount, and has it pulled before
+        another is allowed."""
+        spender = contract or self.oracle.address
         chain_id, payer = self.rpc.chain_id, self.sender.address
-        async with self._allowance, turn(chain_id, payer, f"allowance-{self.oracle.address}"):
-            await self._allow(amount)
-            return await self.sender.send(self.oracle.address, calldata)
+        async with self._allowance, turn(chain_id, payer, f"allowance-{spender}"):
+            if await self.token.allowance(payer, spender) < amount:
+                data = self.token.approve_data(spender, amount)
+                await self.sender.send(self.token.address, data)
+            return await self.sender.send(spender, calldata)
 
-    async def _allow(self, amount: int) -> None:
-        allowance = await self.token.allowance(self.sender.address, self.oracle.address)
-        if allowance < amount:
-            await self.sender.send(
-                self.token.address, self.token.approve_data(self.oracle.address, amount)
-            )
+    # ---- answers in views
+
+    @property
+    def own_address(self) -> Address | None:
+        return None if self._sender is None else self._sender.address
+
+    @property
+    def _paying(self) -> Signing:
+        return self.sender.signer
+
+    async def deposit_credit(self, operator: Address, amount: int) -> Sent:
+        """Moves base units of the key's tokens to its credit for views with an operator.
+
+        Takes an announced withdrawal back.
+        """
+        contract = self.credit
+        amount = arguments.amount(amount, "amount", any_size=True)
+        return await self._send_paid(
+            amount, contract.deposit_data(operator, amount), contract.address
+        )
+
+    async def announce_credit_withdrawal(self, operator: Address) -> Sent:
+        """Begins the delay after which the credit can be withdrawn."""
+        contract = self.credit
+        return await self.sender.send(contract.address, contract.announce_withdrawal_data(operator))
+
+    async def withdraw_credit(self, operator: Address) -> Sent:
+        """Pays the credit out, once its delay has passed."""
+        contract = self.credit
+        return await self.sender.send(contract.address, contract.withdraw_data(operator))
+
+    async def post(self, receipt: SavedView) -> Posted:
+        """Opens an answer of a view to the court; convicts an operator that posted another one.
+
+        Raises:
+            InputError: not this key's receipt, or one that nothing backs any more.
+            ContractReverted: the oracle refuses it.
+            NoAnswer: the request ended without an answer.
+        """
+        return await post(self, receipt)
 
     # ---- money
 
     async def deposit(self, amount: int) -> Sent:
         """Moves base units from the key's tokens to its account at the oracle."""
+        amount = arguments.amount(amount, "amount", any_size=True)
         return await self._send_paid(amount, self.oracle.deposit_data(self.sender.address, amount))
 
     async def withdraw(self, amount: int, *, to: Address | None = None) -> Sent:
         """Moves base units from the key's account at the oracle to tokens, its own by default."""
+        amount = arguments.amount(amount, "amount", any_size=True)
         return await self.sender.send(
             self.oracle.address, self.oracle.withdraw_data(to or self.sender.address, amount)
         )
 
     # ---- ending what nobody answered
 
-    async def cancel(self, request_id: bytes) -> Sent:
+    async def cancel(self, request_id: bytes | str) -> Sent:
         """Takes back a request that nobody has accepted."""
         request = (await self.story(request_id)).created.request
         return await self.sender.send(self.oracle.address, self.oracle.cancel_data(request))
 
-    async def reclaim(self, request_id: bytes) -> Sent:
+    async def reclaim(self, request_id: bytes | str) -> Sent:
         """Ends a request whose deadline has passed: expires it, or defaults its operator.
 
         Raises:
             InputError: it is already over, or it has been answered.
             ContractReverted: the deadline has not passed.
         """
-        state = await self.state(request_id)
-        request = (await self.story(request_id)).created.request
+        state, story = await self.state(request_id), await self.story(request_id)
+        request = story.created.request
         if state.state is RequestState.REQUESTED:
             data = self.oracle.expire_data(request)
         elif state.state is RequestState.ACCEPTED:
             data = self.oracle.mark_defaulted_data(request, state.accepted_by)
         else:
-            raise InputError(f"the request is {state.state.name.lower()}: nothing to reclaim")
+            raise InputError(
+                f"the request is {state.state.name.lower()}: nothing to reclaim",
+                hint=_where_the_fee_is(state.state, story),
+            )
         try:
             return await self.sender.send(self.oracle.address, data)
         except ContractReverted as reverted:
@@ -252,8 +329,43 @@ class OracleClient(OracleView):
                 reverted.hint = f"wait {left + 1} s more, until the deadline is over"
             raise
 
+    # ---- telling the consumer
+
+    async def deliver_notice(self, request_id: bytes, *, all_gas: bool = False) -> Told:
+        """Delivers again a notice that its consumer could not be told.
+
+        Args:
+            all_gas: through the consumer's own `hearAgain` (those of `InferenceConsumer` have it),
+                with as much gas as it takes; by default through the oracle, with the gas that the
+                request promised.
+
+        Raises:
+            InputError: no failed notice of this request is open.
+            ChainRefused: the notice would fail again, and why.
+            ContractReverted: `hearAgain` refuses, with what the hook says.
+            NotFound: the oracle has never seen this id.
+        """
+        return await deliver(self, request_id, all_gas=all_gas)
+
+
+def _where_the_fee_is(state: RequestState, story: Story) -> str:
+    if not state.terminal:
+        return "it is answered: its fee comes back only if the answer is convicted"
+    if state is RequestState.SETTLED:
+        return "its answer is final, and its operator has the fee"
+    requester = story.created.request.requester
+    where = (
+        f"its fee of {format_opg(story.refund)} OPG came back to the account of {requester} at the "
+        "oracle: `oracle account show`"
+    )
+    if state in (RequestState.DEFAULTED, RequestState.SLASHED):
+        return where + "; a share of what its operator lost is had by `oracle account claim`"
+    return where
+
 
 def _check_times(time_to_answer: int, window: int | None) -> None:
+    time_to_answer = arguments.seconds(time_to_answer, "time_to_answer")
+    window = None if window is None else arguments.seconds(window, "window")
     if time_to_answer < 1:
         raise InputError(
             f"a time to answer of {time_to_answer} s puts the deadline {-time_to_answer} s "
@@ -269,21 +381,35 @@ def _check_times(time_to_answer: int, window: int | None) -> None:
 
 @asynccontextmanager
 async def connect(
-    rpc_url: str,
-    deployment: Deployment | Path,
+    rpc_url: str | Sequence[str],
+    deployment: Deployment | Path | str,
     signer: LocalSigner | None = None,
     *,
     timeout_seconds: float = 10.0,
+    policy: RpcPolicy | None = None,
 ) -> AsyncIterator[OracleClient]:
     """Opens a client and closes it.
+
+    Args:
+        rpc_url: one endpoint, or several of one chain in the order of preference.
+        deployment: the addresses, or the file that holds them.
+        signer: the key that asks and pays; without one the client only reads.
+        policy: how several are judged.
 
     Raises:
         ConfigurationError: a bad deployment file.
         WrongChain: the endpoint does not serve the deployment's chain.
         ChainUnreachable: the endpoint does not answer.
     """
-    where = Deployment.load(deployment) if isinstance(deployment, Path) else deployment
-    rpc = await Rpc.connect(rpc_url, timeout_seconds=timeout_seconds)
+    where = arguments.deployment(deployment)
+    arguments.signer(signer)
+    rpc = await Rpc.connect(
+        rpc_url,
+        chain_id=where.chain_id,
+        genesis_hash=where.genesis_hash,
+        timeout_seconds=timeout_seconds,
+        policy=policy,
+    )
     try:
         await where.verify(rpc)
         yield OracleClient(rpc, where, signer)

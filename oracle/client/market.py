@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from oracle.chain.logs import LogScanner
 from oracle.chain.rpc import Rpc
 from oracle.chain.staking_contract import StakingBinding
-from oracle.chain.wire import to_bytes, to_hex
+from oracle.chain.wire import RawLog, to_bytes, to_hex, to_int
 from oracle.core.operator import Demand, Offer, OperatorStatus
+from oracle.core.request import BOND_MULTIPLE
 from oracle.core.typed_data import word
 from oracle.core.types import Address, address, format_opg
 from oracle.errors import ChainUnreachable
+
+_UNSURE_BLOCKS: Final = 128
+"""Read again with what is new: blocks that may have been replaced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,25 @@ class StandingOffer:
                 f"{format_opg(self.status.free)} OPG"
             )
 
+    def remedies(self, demand: Demand) -> Iterator[str]:
+        """What would have to change for the request to be accepted; one for each objection."""
+        offer, most = self.offer, min(self.offer.max_bond, self.status.free)
+        if demand.fee < offer.price:
+            yield f"raise the fee to {format_opg(offer.price)} OPG"
+        if demand.bond > most and BOND_MULTIPLE * demand.fee >= demand.bond:
+            lower = format_opg(most // BOND_MULTIPLE)
+            yield f"lower the fee to {lower} OPG: the bond is {BOND_MULTIPLE} times as much"
+        elif demand.bond > most:
+            yield f"lower the bond, or the value at risk, to {format_opg(most)} OPG"
+        if demand.seconds_left < offer.min_time:
+            yield f"give {offer.min_time - demand.seconds_left} s more to answer"
+        if demand.window > offer.max_window:
+            yield f"shorten the window to {offer.max_window} s"
+        if demand.callback_gas_limit > offer.max_callback_gas:
+            yield f"lower the callback gas to {offer.max_callback_gas}"
+        if 0 < offer.capacity <= self.status.unanswered:
+            yield "wait until one of its places is free, or make it open to all with a fee"
+
 
 async def standing_offer(
     staking: StakingBinding, operator: Address, model_id: bytes
@@ -46,19 +70,82 @@ async def standing_offer(
     return StandingOffer(operator, offer, status)
 
 
+class OwnOffers:
+    """One operator's offers, for whoever looks again and again: logs are read once, and an offer
+    where a log of it is new or is gone.
+
+    Args:
+        first_block: no offer was set before it.
+    """
+
+    def __init__(
+        self, rpc: Rpc, staking: StakingBinding, operator: Address, first_block: int
+    ) -> None:
+        self._rpc = rpc
+        self._staking = staking
+        self._operator = operator
+        self._first_block = first_block
+        self._next_block = first_block
+        self._unsure: dict[tuple[int, bytes, int], bytes] = {}
+        self._offers: dict[bytes, Offer] = {}
+
+    async def standing(self) -> dict[bytes, Offer]:
+        """By model id, of whatever model, without those that are withdrawn.
+
+        Raises:
+            ChainUnreachable, ChainRefused: nothing counts as read then.
+        """
+        staking = self._staking
+        head = await self._rpc.latest()
+        topics = [to_hex(staking.abi.events["OfferSet"].topic), to_hex(word(self._operator))]
+        start = max(self._first_block, self._next_block - _UNSURE_BLOCKS)
+        logs = await LogScanner(self._rpc, staking.address).scan(start, head.number, topics)
+        try:
+            found = {_place(log): to_bytes(log["topics"][2]) for log in logs}
+        except (LookupError, ValueError, TypeError) as error:
+            raise ChainUnreachable(f"the node sent an unreadable log: {error}") from error
+        known = {place: model for place, model in self._unsure.items() if place[0] >= start}
+        changed = sorted({model for _, model in found.items() ^ known.items()})
+        offers = await asyncio.gather(*(staking.offer(self._operator, one) for one in changed))
+        self._offers.update(zip(changed, offers, strict=True))
+        self._unsure = found
+        self._next_block = max(self._next_block, head.number + 1)
+        return {model: one for model, one in sorted(self._offers.items()) if one.capacity}
+
+
+def _place(log: RawLog) -> tuple[int, bytes, int]:
+    """Block, its hash, and the log's number: another one after a reorg."""
+    return to_int(log["blockNumber"]), to_bytes(log["blockHash"]), to_int(log["logIndex"])
+
+
 async def offers_of(
     rpc: Rpc, staking: StakingBinding, operator: Address, first_block: int
 ) -> dict[bytes, Offer]:
     """An operator's offers by model id, of whatever model, without those that are withdrawn."""
+    return await OwnOffers(rpc, staking, operator, first_block).standing()
+
+
+async def all_offers(
+    rpc: Rpc, staking: StakingBinding, first_block: int
+) -> dict[bytes, list[Offer]]:
+    """Every operator's offers by model id, cheapest first, without those that are withdrawn."""
     head = await rpc.latest()
-    topics = [to_hex(staking.abi.events["OfferSet"].topic), to_hex(word(operator))]
-    logs = await LogScanner(rpc, staking.address).scan(first_block, head.number, topics)
+    topic = to_hex(staking.abi.events["OfferSet"].topic)
+    logs = await LogScanner(rpc, staking.address).scan(first_block, head.number, [topic])
     try:
-        models = sorted({to_bytes(log["topics"][2]) for log in logs})
+        pairs = sorted(
+            {(address("0x" + log["topics"][1][-40:]), to_bytes(log["topics"][2])) for log in logs}
+        )
     except (LookupError, ValueError, TypeError) as error:
         raise ChainUnreachable(f"the node sent an unreadable log: {error}") from error
-    offers = await asyncio.gather(*(staking.offer(operator, one) for one in models))
-    return {model: one for model, one in zip(models, offers, strict=True) if one.capacity}
+    found: dict[bytes, list[Offer]] = {}
+    offers = await asyncio.gather(*(staking.offer(*pair) for pair in pairs))
+    for (_, model), one in zip(pairs, offers, strict=True):
+        if one.capacity:
+            found.setdefault(model, []).append(one)
+    for of_model in found.values():
+        of_model.sort(key=lambda one: one.price)
+    return found
 
 
 async def standing_offers(

@@ -18,6 +18,7 @@ from typing import Any
 import aiohttp
 import numpy as np
 
+from oracle.client.public_address import connector
 from oracle.core.endpoint import checked_endpoint
 from oracle.core.saved_receipt import SavedReceipt
 from oracle.court.commitment import commit
@@ -37,6 +38,7 @@ class ReadLimits:
         pause_seconds: before the second attempt; doubled before each further one.
         trace_bytes: largest trace.
         answer_bytes: largest JSON answer.
+        public_only: whether a private address is refused, of whatever name.
     """
 
     piece_bytes: int = 1 << 20
@@ -45,6 +47,7 @@ class ReadLimits:
     pause_seconds: float = 0.25
     trace_bytes: int = 4 << 30
     answer_bytes: int = 4 << 20
+    public_only: bool = False
 
 
 class TraceReader:
@@ -58,6 +61,7 @@ class TraceReader:
 
     async def __aenter__(self) -> TraceReader:
         self._session = aiohttp.ClientSession(
+            connector=connector(public_only=self._limits.public_only),
             auto_decompress=False,  # what is small on the wire must not be large in memory
             headers={"Accept-Encoding": "identity"},
             cookie_jar=aiohttp.DummyCookieJar(),

@@ -14,7 +14,8 @@ from oracle.core.types import Address
 
 class CaseState(StrEnum):
     """`OPEN`: to be examined. `ACCUSED`: there is a proof. `WITHHELD`: to be had by demands only.
-    `HELD`: convicted, and the watcher's share is not paid yet. The others are ends."""
+    `HELD`: convicted, and the watcher's share is not paid yet. The others are ends; `MISSED`: there
+    was a proof, and the answer became final before it was mined."""
 
     OPEN = "open"
     ACCUSED = "accused"
@@ -23,6 +24,7 @@ class CaseState(StrEnum):
     CLEAN = "clean"
     SKIPPED = "skipped"
     CONVICTED = "convicted"
+    MISSED = "missed"
     OVER = "over"
 
     @property

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, cast
 
 import numpy as np
 
-from oracle.core.schema import ElementType, TensorSpec
+from oracle.core.schema import LARGEST_RANK, ElementType, TensorSpec
 from oracle.errors import TensorError
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
@@ -30,12 +30,15 @@ def convert(spec: TensorSpec, values: Any, *, allow_rounding: bool | None = None
     literal = not isinstance(values, np.ndarray | np.generic)
     try:
         source: Array = np.asarray(values)
-    except (ValueError, OverflowError, TypeError) as error:
-        raise TensorError(
-            f"tensor {spec.name!r}: not a regular array of numbers: {error}"
-        ) from error
+    except (ValueError, OverflowError, TypeError):
+        raise _no_numbers(spec, values) from None
+    if source.dtype.kind in "OUS":
+        raise _no_numbers(spec, source.tolist())
     if source.dtype.kind not in "biuf" or (source.dtype.kind == "f" and source.dtype.itemsize > 8):
-        raise TensorError(f"tensor {spec.name!r}: {source.dtype} values are not numbers that fit")
+        raise TensorError(
+            f"tensor {spec.name!r}: {source.dtype} values are not numbers that fit",
+            hint=f"pass {spec.element.value}",
+        )
     if literal and source.dtype.kind == "f":
         _check_literal_integers(spec, values, source)
     if has_type(spec, source):
@@ -43,15 +46,92 @@ def convert(spec: TensorSpec, values: Any, *, allow_rounding: bool | None = None
     rounding = literal if allow_rounding is None else allow_rounding
     kept = _survives(spec.element, source, rounding=rounding)
     if not kept.all():
-        index = first_index(~kept)
-        raise TensorError(
-            f"tensor {spec.name!r}: {source[index]!r} at {list(index)} ({source.dtype}) "
-            f"is not exactly representable as {spec.element.value}",
-            hint="pass allow_rounding=True to round to the nearest"
-            if source.dtype.kind == "f" and spec.element.is_float
-            else None,
-        )
+        raise _refused(spec, source, first_index(~kept), literal=literal)
     return source.astype(spec.element.dtype)
+
+
+def _refused(
+    spec: TensorSpec, source: Array, index: tuple[int, ...], *, literal: bool
+) -> TensorError:
+    """What is wrong with one value, and what can be done about it."""
+    value, element = source[index], spec.element
+    width = "" if literal else f" ({source.dtype})"  # a literal has none of its own
+    found = f"tensor {spec.name!r}: {value} at {list(index)}{width}"
+    if element.is_float and source.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            rounded = value.astype(element.dtype)
+        if np.isfinite(value) and np.isinf(rounded):
+            largest = np.finfo(element.dtype).max
+            return TensorError(
+                f"{found} is beyond {element.value}",
+                hint=f"the largest {element.value} is {largest:.3g}: scale the input",
+            )
+        return TensorError(
+            f"{found} is not exactly representable as {element.value}",
+            hint=f"allow_rounding=True rounds to the nearest; or pass {element.value}",
+            cli_hint=f"--round rounds to the nearest; or save the array as {element.value}",
+        )
+    if element.is_float:
+        return TensorError(
+            f"{found} is not exactly representable as {element.value}",
+            hint="integers are never rounded: give it as a fraction where the nearest will do",
+        )
+    if element is ElementType.BOOL:
+        held = "0 and 1"
+    else:
+        limits = np.iinfo(element.dtype)
+        held = f"whole numbers from {limits.min} to {limits.max}"
+    return TensorError(
+        f"{found} is not exactly representable as {element.value}",
+        hint=f"{element.value} holds {held}",
+    )
+
+
+def _no_numbers(spec: TensorSpec, values: Any) -> TensorError:
+    return TensorError(
+        f"tensor {spec.name!r}: {why_no_numbers(values)}",
+        hint=f"it is {spec.in_words}: numbers only, without quotes, and rows of one length",
+    )
+
+
+def why_no_numbers(values: Any) -> str:
+    """What keeps nested lists from being a regular array of numbers of 64 bits, with its place."""
+    index: list[int] = []
+    lengths: dict[int, int] = {}
+    ragged: list[str] = []
+
+    def found(value: Any) -> str | None:
+        if not isinstance(value, list | tuple):
+            what = _no_number(value)
+            return what and (f"{what} at {index}" if index else f"{what} is no number")
+        if len(index) >= LARGEST_RANK:
+            return f"lists nested more than {LARGEST_RANK} deep"
+        usual = lengths.setdefault(len(index), len(value))
+        if usual != len(value):
+            ragged.append(f"{index} has {len(value)}, others before it have {usual}")
+        for number, item in enumerate(value):
+            index.append(number)
+            if what := found(item):
+                return what
+            index.pop()
+        return None
+
+    what = found(values)
+    if what is None and ragged:
+        what = f"rows of different lengths: {ragged[0]}"
+    return what or "not a regular array of numbers"
+
+
+def _no_number(value: Any) -> str | None:
+    if value is None:
+        return "null"
+    if isinstance(value, str):
+        return "text"
+    if isinstance(value, int):
+        return None if -(2**63) <= value < 2**64 else "an integer of more than 64 bits"
+    if isinstance(value, float | np.generic | np.ndarray):
+        return None
+    return "an object" if isinstance(value, dict) else f"{type(value).__name__}"
 
 
 def _survives(element: ElementType, source: Array, *, rounding: bool) -> Array:

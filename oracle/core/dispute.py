@@ -139,18 +139,20 @@ class RevealDemanded(ChainEvent):
 
 @dataclass(frozen=True, slots=True)
 class Revealed(ChainEvent):
-    """`data` are the demanded leaves, one after the other."""
+    """`data` are the demanded leaves, one after the other; `path` proves them."""
 
     number: int
     data: bytes
+    path: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class DemandDismissed(ChainEvent):
-    """`rows` is what the trace root was made for."""
+    """`rows` is what the trace root was made for, with the tree's root `tree_root`."""
 
     number: int
     rows: int
+    tree_root: bytes
 
 
 @dataclass(frozen=True, slots=True)

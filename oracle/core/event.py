@@ -31,10 +31,16 @@ class BlockRef:
 
 
 @dataclass(frozen=True, slots=True)
-class ChainEvent:
-    """Base: an event about one request at one place on the chain."""
+class LoggedEvent:
+    """Base: what happened at one place on the chain."""
 
     position: Position
+
+
+@dataclass(frozen=True, slots=True)
+class ChainEvent(LoggedEvent):
+    """Base: an event about one request."""
+
     request_id: bytes
 
 

@@ -59,7 +59,7 @@ _TERMINAL = frozenset(
 
 
 class Trigger(StrEnum):
-    """What moves a job: a decision or a step of the worker, or news from the chain."""
+    """What moves a job: a step of the worker, the operator by hand, or news from the chain."""
 
     # the worker
     ADMIT = "admit"
@@ -74,6 +74,8 @@ class Trigger(StrEnum):
     SETTLE_SENT = "settle_sent"
     SETTLE_FAILED = "settle_failed"
     POSTPONE = "postpone"
+    # the operator
+    RETRY = "retry"
     # the chain
     ACCEPTED_BY_US = "accepted_by_us"
     ACCEPTED_BY_OTHER = "accepted_by_other"
@@ -84,8 +86,10 @@ class Trigger(StrEnum):
     SLASHED = "slashed"
     ORPHANED = "orphaned"
     RESEEN = "reseen"
+    ACCEPT_UNMINED = "accept_unmined"
     ANSWER_UNMINED = "answer_unmined"
     SETTLE_UNMINED = "settle_unmined"
+    END_UNMINED = "end_unmined"
 
 
 S = JobState
@@ -113,6 +117,9 @@ TRANSITIONS: Mapping[tuple[JobState, Trigger], JobState] = {
         (s, T.POSTPONE): s
         for s in (S.SEEN, S.ADMITTED, S.ACCEPTED, S.COMPUTED, S.ANSWERED, S.SETTLING)
     },
+    # What was given up, once more: the operator has mended what was in the way.
+    (S.FAILED, T.RETRY): S.ACCEPTED,
+    (S.DECLINED, T.RETRY): S.SEEN,
     # Our own standing offer may accept a request in its very block, before we have judged it.
     **{
         (s, T.ACCEPTED_BY_US): S.ACCEPTED
@@ -133,6 +140,11 @@ TRANSITIONS: Mapping[tuple[JobState, Trigger], JobState] = {
     (S.ORPHANED, T.RESEEN): S.SEEN,
     **{(s, T.ANSWER_UNMINED): S.ANSWERING for s in (S.ANSWERED, S.SETTLING, S.SLASHED)},
     (S.SETTLED, T.SETTLE_UNMINED): S.SETTLING,
+    # What ended it is undone: a loss, a default, a conviction.
+    (S.LOST, T.END_UNMINED): S.SEEN,
+    (S.DEFAULTED, T.END_UNMINED): S.ACCEPTED,
+    (S.SLASHED, T.END_UNMINED): S.ANSWERED,
+    **{(s, T.ACCEPT_UNMINED): S.ACCEPTING for s in (S.ACCEPTED, S.COMPUTED, S.ANSWERING, S.FAILED)},
 }
 
 
@@ -167,11 +179,16 @@ class Job:
         session: facts of the inference session, as JSON.
         inference_seconds: time spent in the model, or None before.
         settle_at: Unix second of finality, or None before the answer is mined.
-        answered_block, settled_block: where our answer and settlement were mined.
+        accepted_block, answered_block, settled_block: where the request bound us, and where our
+            answer and settlement were mined.
+        ended_block: where it was lost, defaulted or slashed.
         fee_earned: base units credited at settlement, 0 before.
         attempts: how often the present step was tried and failed.
         not_before: Unix second before which the present step is not tried again.
         seen_at, updated_at: Unix seconds by the worker's clock.
+        taken_by: the worker that computes or posts it; nobody else does while that one lives.
+        economics: the sum by which it was taken on, as JSON (`core.economics`); None before.
+        strikes: runs of it that ended the inference process, or had to be ended.
     """
 
     request_id: bytes
@@ -189,13 +206,18 @@ class Job:
     session: str | None
     inference_seconds: float | None
     settle_at: int | None
+    accepted_block: int | None
     answered_block: int | None
     settled_block: int | None
+    ended_block: int | None
     fee_earned: int
     attempts: int
     not_before: float
     seen_at: float
     updated_at: float
+    taken_by: str | None = None
+    economics: str | None = None
+    strikes: int = 0
 
     @property
     def operator(self) -> Address | None:

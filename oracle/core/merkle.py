@@ -171,6 +171,33 @@ def fold(length: int, first: int, leaves: Sequence[bytes], proof: Sequence[bytes
     return nodes[0]
 
 
+def narrowed(
+    length: int, first: int, leaves: Sequence[bytes], proof: Sequence[bytes], start: int, count: int
+) -> tuple[bytes, ...]:
+    """Of a proof of these leaves, which begin at `first`: the one of the leaves [start, start +
+    count) among them. Raises TraceError where they are not among them, or the proof is not of
+    the leaves' number."""
+    _check_range(len(leaves), start - first, count)
+    wanted = proof_length(length, first, len(leaves))
+    if len(proof) != wanted:
+        raise TraceError(f"the proof has {len(proof)} digests, these leaves need {wanted}")
+    rest, nodes, last, shorter = iter(proof), list(leaves), start + count - 1, []
+    while length > 1:
+        if first % 2:
+            nodes.insert(0, next(rest))
+            first -= 1
+        if len(nodes) % 2:
+            nodes.append(next(rest) if first + len(nodes) < length else _ZERO)
+        if start % 2:
+            shorter.append(nodes[start - 1 - first])
+        if last % 2 == 0 and last + 1 < length:
+            shorter.append(nodes[last + 1 - first])
+        above = _parents(b"".join(nodes))
+        nodes = [above[at : at + DIGEST_BYTES] for at in range(0, len(above), DIGEST_BYTES)]
+        first, start, last, length = first // 2, start // 2, last // 2, (length + 1) // 2
+    return tuple(shorter)
+
+
 def _check_range(length: int, first: int, count: int) -> None:
     if count < 1:
         raise TraceError(f"{count} leaves prove nothing; ask for one or more")

@@ -45,6 +45,18 @@ class ModelTerms:
         return keccak(word(registrar) + b"".join(word(field) for field in astuple(self)))
 
 
+def untimely(reveal_window: int, dispute_allowance: int) -> str | None:
+    """Why a window to reveal, in seconds, does not go with what disputes may add to an answer's
+    window; None where it does."""
+    if 2 * reveal_window <= dispute_allowance:
+        return None
+    return (
+        f"twice the reveal window of {reveal_window} s, for the operator and then the watcher, is "
+        f"more than the {dispute_allowance} s that disputes may add: demands late in the challenge "
+        "window would be refused"
+    )
+
+
 def error_bar(epsilon: int) -> str:
     """An error bar in words, or as a decimal."""
     match epsilon:

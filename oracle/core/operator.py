@@ -106,6 +106,14 @@ _UNITS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
+class SignerChange:
+    """A signer that was announced, to sign from a Unix second on."""
+
+    signer: Address
+    effective_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class OperatorStatus:
     """Amounts in base units. `free` is what can back new requests or be unbonded."""
 

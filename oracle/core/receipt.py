@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 
-from eth_keys.datatypes import Signature
-from eth_keys.exceptions import BadSignature
+from coincurve import PublicKey
+from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
-from eth_utils.exceptions import ValidationError
 
 from oracle.core.request import Request, data_hash
 from oracle.core.typed_data import Domain, struct_hash
@@ -41,8 +40,11 @@ class Accept:
     operator: Address
     valid_until: int
 
+    def preimage(self, domain: Domain) -> bytes:
+        return domain.preimage(struct_hash(_ACCEPT_TYPEHASH, astuple(self)))
+
     def digest(self, domain: Domain) -> bytes:
-        return domain.digest(struct_hash(_ACCEPT_TYPEHASH, astuple(self)))
+        return keccak(self.preimage(domain))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +84,11 @@ class Answer:
     def struct_hash(self) -> bytes:
         return struct_hash(_ANSWER_TYPEHASH, astuple(self))
 
+    def preimage(self, domain: Domain) -> bytes:
+        return domain.preimage(self.struct_hash())
+
     def digest(self, domain: Domain) -> bytes:
-        return domain.digest(self.struct_hash())
+        return keccak(self.preimage(domain))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +108,18 @@ class AnswerCommitment:
         return astuple(self)
 
 
+def answer_batch_preimage(domain: Domain, answers: Sequence[Answer]) -> bytes:
+    """What one signature covers for a whole batch (EIP-712 array of structs)."""
+    return domain.preimage(_batch_hash([answer.struct_hash() for answer in answers]))
+
+
 def answer_batch_digest(domain: Domain, answers: Sequence[Answer]) -> bytes:
-    """The digest that one signature covers for a whole batch (EIP-712 array of structs)."""
-    return _batch_digest(domain, [answer.struct_hash() for answer in answers])
+    """Its Keccak-256."""
+    return keccak(answer_batch_preimage(domain, answers))
 
 
-def _batch_digest(domain: Domain, hashes: Sequence[bytes]) -> bytes:
-    return domain.digest(keccak(_ANSWER_BATCH_TYPEHASH + keccak(b"".join(hashes))))
+def _batch_hash(hashes: Sequence[bytes]) -> bytes:
+    return keccak(_ANSWER_BATCH_TYPEHASH + keccak(b"".join(hashes)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +154,7 @@ class Receipt:
         if self.batch and self.answer.struct_hash() not in self.batch:
             raise SignatureError("the answer is not in the batch that was signed")
         digest = (
-            _batch_digest(self.domain, self.batch)
+            self.domain.digest(_batch_hash(self.batch))
             if self.batch
             else self.answer.digest(self.domain)
         )
@@ -163,8 +173,9 @@ def recover(digest: bytes, signature: bytes) -> Address:
         raise SignatureError("a signature is 65 bytes and ends in 27 or 28")
     if int.from_bytes(signature[32:64], "big") > _HALF_ORDER:
         raise SignatureError("the signature has a high s and could be a copy with another form")
+    compact = signature[:64] + bytes([signature[64] - 27])
     try:
-        compact = Signature(signature[:64] + bytes([signature[64] - 27]))
-        return Address(compact.recover_public_key_from_msg_hash(digest).to_checksum_address())
-    except (BadSignature, ValidationError) as error:
+        public = PublicKey.from_signature_and_message(compact, digest, hasher=None)
+    except Exception as error:  # coincurve raises no narrower one
         raise SignatureError(f"no key made this signature: {error}") from error
+    return Address(to_checksum_address(keccak(public.format(compressed=False)[1:])[-20:]))

@@ -29,6 +29,9 @@ FIRST_SIGNED_NONCE = 2**63
 BOND_MULTIPLE = 20
 """The bond is at least this many times the fee."""
 
+LIVENESS_MULTIPLE = 2
+"""Silence costs this many times the fee, and never more than the bond."""
+
 
 class RequestState(IntEnum):
     """Where a request stands on chain; mirrors `RequestState.sol`."""
@@ -93,6 +96,11 @@ class Request:
                 raise InputError(f"request.{name} = {value} does not fit {bits} bits")
         if len(self.model_id) != 32 or len(self.input_hash) != 32:
             raise InputError("request.model_id and request.input_hash are 32 bytes each")
+
+    @property
+    def price_of_silence(self) -> int:
+        """What an operator that is bound to it and does not answer loses, in base units."""
+        return min(LIVENESS_MULTIPLE * self.fee, self.bond)
 
     def as_tuple(self) -> tuple[object, ...]:
         """The fields in ABI order."""

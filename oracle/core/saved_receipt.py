@@ -141,7 +141,7 @@ class SavedReceipt:
                 court=contracts.address_or_none("court"),
             ),
             request_id=request.data("id", 32),
-            request=_request(request.part("terms")),
+            request=read_request(request.part("terms")),
             input=request.data("input"),
             answer=_answer(answer.part("fields")),
             result=answer.data("result"),
@@ -156,7 +156,8 @@ class SavedReceipt:
         return read
 
 
-def _request(part: Reader) -> Request:
+def read_request(part: Reader) -> Request:
+    """The terms of a request as a document has them."""
     terms = Request(
         **part.addresses("requester", "consumer", "operator"),
         **part.numbers("nonce", "fee", "bond", "value_at_risk", "deadline"),

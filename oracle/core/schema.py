@@ -117,6 +117,16 @@ class TensorSpec:
         """Bytes of one row; of the whole tensor where there is no batch axis."""
         return self.row_size * self.element.item_size
 
+    @property
+    def shape_in_words(self) -> str:
+        """The axes, N for that of the batch."""
+        return "[" + ", ".join("N" if axis is None else str(axis) for axis in self.shape) + "]"
+
+    @property
+    def in_words(self) -> str:
+        """Name, type and axes, as people are shown them: `pixels float32[N, 64]`."""
+        return f"{self.name} {self.element.value}{self.shape_in_words}"
+
     def shape_for(self, batch: int) -> tuple[int, ...]:
         """The full shape at a batch of `batch` rows."""
         return (batch, *self.row_shape) if self.batched else self.row_shape

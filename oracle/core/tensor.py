@@ -136,10 +136,9 @@ def shared_batch(specs: tuple[TensorSpec, ...], arrays: Mapping[str, Array]) -> 
         shape = arrays[spec.name].shape
         rows = shape[0] if spec.batched and shape else 1
         if shape != spec.shape_for(rows):
-            wanted = ["batch" if length is None else length for length in spec.shape]
             raise TensorError(
-                f"tensor {spec.name!r} has shape {list(shape)}, not {wanted}",
-                hint="a single sample still needs its leading batch axis" if spec.batched else None,
+                f"tensor {spec.name!r} has shape {list(shape)}, not {spec.shape_in_words}",
+                hint=_shape_hint(spec, shape),
             )
         if spec.batched:
             if batch not in (None, rows):
@@ -148,18 +147,37 @@ def shared_batch(specs: tuple[TensorSpec, ...], arrays: Mapping[str, Array]) -> 
     return 1 if batch is None else batch
 
 
+def _shape_hint(spec: TensorSpec, shape: tuple[int, ...]) -> str:
+    """What is to be done about a shape that does not fit."""
+    wanted = spec.shape_for(1)
+    if spec.batched and shape == spec.row_shape:
+        return f"a single sample still needs its leading batch axis: {list(wanted)}"
+    if len(shape) != len(wanted):
+        return f"give {len(wanted)} axes, not {len(shape)}"
+    wrong = [
+        f"axis {axis} of {len(wanted)} must be {length}"
+        for axis, (length, found) in enumerate(zip(wanted, shape, strict=True), 1)
+        if length != found and not (spec.batched and axis == 1)
+    ]
+    return ", ".join(wrong)
+
+
 def _by_name(
     specs: tuple[TensorSpec, ...], arrays: Mapping[str, Any] | Sequence[Any]
 ) -> Mapping[str, Any]:
     names = [spec.name for spec in specs]
+    wanted = "give " + ", ".join(spec.in_words for spec in specs)
     if not isinstance(arrays, Mapping):
         if len(arrays) != len(names):
-            raise TensorError(f"{len(arrays)} tensors given for {names}")
+            raise TensorError(f"{len(arrays)} tensors given for {names}", hint=wanted)
         return dict(zip(names, arrays, strict=True))
     if arrays.keys() != set(names):
-        missing = sorted(set(names) - arrays.keys())
-        unknown = sorted(map(str, arrays.keys() - set(names)))
-        raise TensorError(f"tensors do not fit the schema: missing {missing}, unknown {unknown}")
+        sides = {
+            "missing": sorted(set(names) - arrays.keys()),
+            "unknown": sorted(map(str, arrays.keys() - set(names))),
+        }
+        wrong = "; ".join(f"{side} {', '.join(map(repr, of))}" for side, of in sides.items() if of)
+        raise TensorError(f"tensors do not fit the schema: {wrong}", hint=wanted)
     return arrays
 
 

@@ -1,8 +1,8 @@
 """A transaction of ours, from intent to finality, and what a send can come to.
 
 A transaction is one nonce; its attempts are the signed byte strings tried for it (the same call
-with higher fees). Each attempt is saved before it is sent. A send has three outcomes, not two: the
-node took it, the node refused it for good, or nobody knows. Pure: no node, no clock.
+with higher fees). Each attempt is saved before it is sent. A send has more than two outcomes: the
+node took it, refused it as things are or for good, or nobody knows. Pure: no node, no clock.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from oracle.core.types import Address
+from oracle.core.types import Address, format_wad
 
 
 class Purpose(StrEnum):
     """Why a transaction is sent; jobs are moved by the purpose when it ends.
 
-    `REVEAL` is the operator's answer to a demand; what follows it is a watcher's.
+    `REVEAL` is the operator's answer to a demand, `COLLECT` draws what views cost; what follows
+    is a watcher's.
     """
 
     ACCEPT = "accept"
@@ -24,6 +25,7 @@ class Purpose(StrEnum):
     SETTLE = "settle"
     CANCEL = "cancel"
     REVEAL = "reveal"
+    COLLECT = "collect"
     ANNOUNCE = "announce"
     PROVE = "prove"
     ALLOW = "allow"
@@ -33,11 +35,21 @@ class Purpose(StrEnum):
 
 
 class SendOutcome(StrEnum):
-    """What sending one attempt came to."""
+    """What sending one attempt came to.
+
+    `REFUSED`: as things are, by its price or its nonce. `UNFUNDED`: the sender cannot pay for it.
+    `HOPELESS`: whatever happens, by the bytes themselves.
+    """
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
+    UNFUNDED = "unfunded"
+    HOPELESS = "hopeless"
     UNKNOWN = "unknown"
+
+
+NOT_TAKEN = frozenset({SendOutcome.REFUSED, SendOutcome.UNFUNDED, SendOutcome.HOPELESS})
+"""The endpoints have said that they do not have it."""
 
 
 class TransactionState(StrEnum):
@@ -68,7 +80,10 @@ class Fees:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One signed transaction. `raw` is what is sent, byte for byte, however often."""
+    """One signed transaction. `raw` is what is sent, byte for byte, however often.
+
+    `reason` is what the endpoint said where it did not take it.
+    """
 
     hash: bytes
     raw: bytes
@@ -76,6 +91,7 @@ class Attempt:
     created_at: float
     last_sent_at: float | None
     outcome: SendOutcome | None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +124,27 @@ class Transaction:
     attempts: tuple[Attempt, ...]
     mined: Mined | None
     created_at: float
+
+    @property
+    def lacking_wei(self) -> int | None:
+        """What the sender must hold at least, where it cannot pay for what is to be sent."""
+        last = self.attempts[-1]
+        if self.state is not TransactionState.OPEN or last.outcome is not SendOutcome.UNFUNDED:
+            return None
+        return self.call.gas * last.fees.max_fee
+
+    @property
+    def refusal(self) -> str | None:
+        """Why no endpoint has it, in words; None where one may have it, or it has ended."""
+        if self.state is not TransactionState.OPEN:
+            return None
+        if any(one.outcome not in NOT_TAKEN for one in self.attempts):
+            return None
+        if self.lacking_wei is not None:
+            return (
+                f"{self.sender} has too little coin; send it {format_wad(self.lacking_wei)} or more"
+            )
+        return self.attempts[-1].reason or "they do not say why"
 
 
 MINIMUM_BUMP_PERCENT = 10

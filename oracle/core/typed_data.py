@@ -45,10 +45,11 @@ def struct_hash(typehash: bytes, fields: Sequence[int | bool | bytes | str]) -> 
 
 @dataclass(frozen=True)
 class Domain:
-    """The EIP-712 domain of one oracle deployment."""
+    """The EIP-712 domain of one contract: an oracle's, unless another name says otherwise."""
 
     chain_id: int
     verifying_contract: Address
+    name: str = DOMAIN_NAME
 
     @cached_property
     def separator(self) -> bytes:
@@ -56,13 +57,17 @@ class Domain:
         return struct_hash(
             _DOMAIN_TYPEHASH,
             (
-                keccak(text=DOMAIN_NAME),
+                keccak(text=self.name),
                 keccak(text=DOMAIN_VERSION),
                 self.chain_id,
                 self.verifying_contract,
             ),
         )
 
+    def preimage(self, message_hash: bytes) -> bytes:
+        """What a signer is asked to sign for a message with this struct hash."""
+        return b"\x19\x01" + self.separator + message_hash
+
     def digest(self, message_hash: bytes) -> bytes:
-        """The 32 bytes that are signed for a message with this struct hash."""
-        return keccak(b"\x19\x01" + self.separator + message_hash)
+        """The 32 bytes that are signed: the Keccak-256 of the preimage."""
+        return keccak(self.preimage(message_hash))

@@ -20,6 +20,9 @@ MOST_OPG_BASE_UNITS = 2**96 - 1
 ZERO_ADDRESS = Address("0x0000000000000000000000000000000000000000")
 ZERO_BYTES32 = bytes(32)
 
+_LONGEST_SHOWN = 44
+"""An address has 42 characters; a key has more."""
+
 
 class Tier(IntEnum):
     """How an answer of a model is judged; mirrors `ModelTerms.sol`."""
@@ -37,22 +40,35 @@ def address(text: str) -> Address:
         InputError: `text` is not a 20-byte hex address.
     """
     if not is_address(text):
-        raise InputError(f"{text!r} is not an address", hint="an address is 0x and 40 hex digits")
+        # A longer text may be a key that was pasted in its place.
+        shown = text if len(text) <= _LONGEST_SHOWN else text[:6] + "…"
+        raise InputError(f"{shown!r} is not an address", hint="an address is 0x and 40 hex digits")
     return Address(to_checksum_address(text))
 
 
-def bytes32(text: str, *, what: str = "value") -> bytes:
-    """Parses 0x-prefixed 32-byte hex, such as a request or model id.
+def bytes32(given: str | bytes, *, what: str = "value") -> bytes:
+    """32 bytes, such as a request or model id: as they are, or by their 0x-hex as it is printed.
 
     Raises:
-        InputError: `text` is not 32 bytes of hex.
+        InputError: it is neither.
     """
     try:
-        value = bytes.fromhex(text.removeprefix("0x"))
-    except ValueError:
+        value = given if isinstance(given, bytes) else bytes.fromhex(given.removeprefix("0x"))
+    except (ValueError, AttributeError, TypeError):
         value = b""
     if len(value) != 32:
-        raise InputError(f"{text!r} is not a {what}", hint="expected 0x and 64 hex digits")
+        shown = "0x" + given.hex() if isinstance(given, bytes) else given
+        article = "an" if what[:1] in "aeio" else "a"
+        if not isinstance(given, str | bytes):
+            raise InputError(
+                f"this {type(given).__name__} is not {article} {what}",
+                hint="a request's and a model's is its `id`, 32 bytes",
+            )
+        raise InputError(
+            f"{shown!r} is not {article} {what}",
+            hint="expected 0x and 64 hex digits, or 32 bytes",
+            cli_hint=f"{article} {what} is 0x and 64 hex digits",
+        )
     return value
 
 
@@ -60,13 +76,22 @@ def opg(text: str) -> int:
     """Parses a decimal OPG amount, exactly, into base units.
 
     Raises:
-        InputError: not a non-negative decimal, finer than 18 decimals, or beyond any contract.
+        InputError: not a non-negative decimal in a str, finer than 18 decimals, or beyond any
+            contract.
     """
+    if not isinstance(text, str):
+        raise InputError(
+            f"an amount of OPG is a str, and not {text!r} ({type(text).__name__})",
+            hint='opg("1.5") is exact; a float is not',
+        )
     whole, _, fraction = text.strip().partition(".")
     if not (whole + fraction).isascii() or not (whole + fraction).isdigit():
         raise InputError(f"{text!r} is not an OPG amount", hint="write it like 12 or 0.25")
     if len(fraction) > OPG_DECIMALS:
-        raise InputError(f"{text!r} is finer than one base unit (18 decimals)")
+        raise InputError(
+            f"{text!r} is finer than one base unit (18 decimals)",
+            hint=f"the least is {format_opg(1)}",
+        )
     too_long = len(whole) > len(str(MOST_OPG_BASE_UNITS))  # Python itself refuses thousands
     base_units = 0 if too_long else int((whole or "0") + fraction.ljust(OPG_DECIMALS, "0"))
     if too_long or base_units > MOST_OPG_BASE_UNITS:

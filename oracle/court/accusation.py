@@ -6,10 +6,12 @@ caller has found that the trace has the signed root. Pure; knows no chain and no
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final
 
 from oracle.core import merkle
-from oracle.court.check import check_trace
+from oracle.court.check import Violation, check_trace
 from oracle.court.commitment import Commitment, no_rows_root
 from oracle.court.message import (
     MessagePlace,
@@ -20,9 +22,13 @@ from oracle.court.message import (
 )
 from oracle.court.opening import open_record
 from oracle.court.proof import FraudKind, InterfaceProof, Proof, TraceClaim
+from oracle.court.proof_size import LARGEST_PROOF_BYTES, fits, largest_proof_bytes, proof_bytes
 from oracle.court.proving import Prover
 from oracle.program.encoding import EncodedProgram
 from oracle.program.instruction import Program, Trace
+
+_OTHERS: Final = 16
+"""Violations that are looked at for a smaller proof, of each kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +116,42 @@ def _message(
     )
 
 
+def beyond_a_transaction(found: Accusation) -> Accusation:
+    """Says of an accusation that its proof is too large, and that there is no smaller one."""
+    return replace(
+        found,
+        what=f"{found.what}; its proof of {proof_bytes(found.proof)} bytes is above the "
+        f"{LARGEST_PROOF_BYTES} that public nodes have room for, and nothing else was found "
+        "wrong whose proof is not",
+    )
+
+
 def _element(prover: Prover) -> Accusation | None:
     first = check_trace(prover.program, prover.trace).first
     if first is None:
         return None
-    return Accusation(prover.element(first.row, first.instruction, first.position), str(first))
+    found = _accused(prover, first)
+    if fits(found.proof):
+        return found
+    others = (_accused(prover, one) for one in _others(prover.program, prover.trace, first))
+    smaller = next((one for one in others if fits(one.proof)), None)
+    return smaller or beyond_a_transaction(found)
+
+
+def _accused(prover: Prover, found: Violation) -> Accusation:
+    proof = prover.element(found.row, found.instruction, found.position)
+    return Accusation(proof, str(found))
+
+
+def _others(program: Program, trace: Trace, first: Violation) -> Iterator[Violation]:
+    """Other violations than one whose proof is too large: of steps whose proofs are small by their
+    form, then some of the same step, whose elements may read less at its edges."""
+    small = [
+        number
+        for number, step in enumerate(program.instructions)
+        if number != first.instruction and largest_proof_bytes(program, step) <= LARGEST_PROOF_BYTES
+    ]
+    for numbers in (small, [first.instruction]):
+        part = replace(program, instructions=tuple(program.instructions[one] for one in numbers))
+        for found in check_trace(part, trace, most=_OTHERS).violations:
+            yield replace(found, instruction=numbers[found.instruction])

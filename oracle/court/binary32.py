@@ -1,7 +1,7 @@
 """IEEE 754 binary32 and binary64 as integers: decoding, rounding, units in the last place.
 
-A finite number is `significand · 2^exponent`, exactly. Nothing here is a machine float, and
-nothing here knows which operation a number belongs to.
+A finite number is `significand · 2^exponent`, exactly. Nothing here is computed with machine
+floats (they only print well), and nothing knows which operation a number belongs to.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
+
+import numpy as np
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +108,15 @@ class Format:
         return self.round(scaled(2 * root + sticky, -(shift // 2) - 1))
 
     def text(self, bits: int) -> str:
-        """For people: the bits in hexadecimal and what they are."""
+        """For people: the fewest decimal digits that no other number has, and the bits."""
         digits = f"0x{bits:0{self.width // 4}x}"
         if self.is_nan(bits):
             return f"NaN ({digits})"
-        sign = "-" if self.is_negative(bits) else ""
         if self.is_infinite(bits):
-            return f"{sign}infinity ({digits})"
-        significand, exponent = self.decode(bits)
-        return f"{sign}{abs(significand)}·2^{exponent} ({digits})"
+            return f"{'-' if self.is_negative(bits) else ''}infinity ({digits})"
+        size = self.width // 8
+        (number,) = np.frombuffer(bits.to_bytes(size, "little"), f"<f{size}")
+        return f"{number!s} ({digits})"
 
 
 BINARY32: Final = Format(width=32, fraction=23)

@@ -50,13 +50,10 @@ class Violation:
     verdict: Verdict
 
     def __str__(self) -> str:
-        exact = self.verdict.exact
-        shown = "none" if exact is None else repr(_readable(exact))
         return (
             f"row {self.row}, instruction {self.instruction} ({self.opcode.name} {self.name!r}), "
             f"tensor {self.tensor!r}, element {self.position} = {list(self.index)}: "
-            f"claimed {self.verdict.claimed}, exact {shown}, "
-            f"bound {_readable(self.verdict.bound)!r}: {self.verdict.reason}"
+            f"{self.verdict.numbers}: {self.verdict.reason}"
         )
 
 
@@ -216,12 +213,3 @@ def _bits(value: NDArray[Any]) -> Array:
     """A tensor's elements as unsigned integers."""
     unsigned = np.dtype(f"<u{value.dtype.itemsize}")
     return np.ascontiguousarray(value).view(unsigned)
-
-
-def _readable(number: Any) -> float | int:
-    if isinstance(number, int):
-        return number
-    try:
-        return float(number)
-    except OverflowError:
-        return int(number)

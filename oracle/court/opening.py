@@ -247,6 +247,30 @@ def fold_opening(place: Place, opening: Opening) -> bytes:
     )
 
 
+def narrowed(place: Place, opening: Opening, first: int, count: int) -> Opening:
+    """Some of the leaves that an opening shows, with a path of their own. Raises TraceError where
+    it does not show them."""
+    if (opening.first, opening.count) == (first, count):
+        return opening
+    digests = split(
+        merkle.leaf_hashes(
+            place.tag,
+            place.row,
+            place.tensor,
+            opening.data,
+            place.leaf_bytes,
+            first=opening.first,
+        )
+    )
+    begin = place.first_leaf + opening.first
+    path = merkle.narrowed(
+        place.tree_leaves, begin, digests, opening.path, place.first_leaf + first, count
+    )
+    start = (first - opening.first) * place.leaf_bytes
+    data = opening.data[start : start + place.data_bytes(first, count)]
+    return Opening(opening.row, opening.tensor, first, count, data, path)
+
+
 def split(digests: bytes) -> Sequence[bytes]:
     """Concatenated digests one by one."""
     width = len(ZERO_BYTES32)

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from oracle.core import merkle
+from oracle.court.opening import Opening
+from oracle.court.proof import ElementProof, InterfaceProof, Proof
 from oracle.court.taps import domain_index, places_read
 from oracle.errors import ProgramError
 from oracle.program.encoding import EncodedProgram
@@ -85,6 +87,25 @@ def largest_proof_bytes(program: Program, step: Instruction) -> int:
                 size += count * program.leaf_bytes + path + _OPENING_BYTES
         dearest = max(dearest, size)
     return dearest
+
+
+def proof_bytes(proof: Proof) -> int:
+    """Bytes of a proof in a transaction, near enough."""
+    size = _PROOF_BYTES + len(proof.record.data) + merkle.DIGEST_BYTES * len(proof.record.path)
+    shown: list[Opening] = []
+    if isinstance(proof, ElementProof):
+        shown = [proof.output, *(one.leaves for one in proof.operands)]
+    elif isinstance(proof, InterfaceProof):
+        size += len(proof.message)
+        shown = [] if proof.leaves is None else [proof.leaves]
+    for one in shown:
+        size += len(one.data) + merkle.DIGEST_BYTES * len(one.path) + _OPENING_BYTES
+    return size
+
+
+def fits(proof: Proof) -> bool:
+    """Whether a transaction that public nodes take has room for a proof."""
+    return proof_bytes(proof) <= LARGEST_PROOF_BYTES
 
 
 def _samples(step: Instruction) -> set[int]:

@@ -6,8 +6,10 @@ prove nothing. A proof can be had of an element once all that it is judged from 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ from numpy.typing import NDArray
 
 from oracle.core import merkle
 from oracle.court.commitment import Commitment, trace_root
-from oracle.court.opening import Opening, fold_opening, trace_place
+from oracle.court.opening import Opening, fold_opening, narrowed, trace_place
 from oracle.court.proof import TraceClaim
 from oracle.court.proving import Prover
 from oracle.errors import TraceError
@@ -34,10 +36,10 @@ class Leaves:
 
 
 class NotRevealed(TraceError):
-    """What a proof needs was not revealed yet. `leaves` are what is missing."""
+    """What a proof needs was not revealed yet. `leaves` are all that is missing of it."""
 
-    def __init__(self, leaves: Leaves) -> None:
-        super().__init__(f"{leaves} were not revealed")
+    def __init__(self, *leaves: Leaves) -> None:
+        super().__init__(f"{', '.join(map(str, leaves))} were not revealed")
         self.leaves = leaves
 
 
@@ -57,13 +59,43 @@ class RevealedProver(Prover):
             raise TraceError("nothing was revealed, so the tree root is not known")
         return self.revealed
 
-    def outputs(self) -> tuple[Opening, ...]:
-        """Every output of every row, whole. Raises NotRevealed."""
-        return tuple(
-            self._shown(row, tensor, 0, self._leaf_count(tensor))
+    @cached_property
+    def whole(self) -> frozenset[tuple[int, int]]:
+        """Tensors that were shown to the last leaf, as (row, tensor)."""
+        seen: dict[tuple[int, int], set[int]] = defaultdict(set)
+        for one in self.openings:
+            seen[one.row, one.tensor].update(range(one.first, one.first + one.count))
+        return frozenset(
+            place for place, leaves in seen.items() if len(leaves) == self._leaf_count(place[1])
+        )
+
+    def outputs(self) -> None:
+        """Raises NotRevealed unless every output of every row was shown, whole."""
+        missing = [
+            Leaves(row, tensor, 0, self._leaf_count(tensor))
             for row in range(self.commitment.rows)
             for tensor in self.program.outputs
-        )
+            if (row, tensor) not in self.whole
+        ]
+        if missing:
+            raise NotRevealed(*missing)
+
+    def require(self, row: int, tensor: int, position: int) -> None:
+        """Raises NotRevealed, with all that is missing, unless an element can be judged: its own
+        leaf and those of everything that it was computed from."""
+        wanted = [self._leaf_with(row, tensor, position)]
+        if tensor in self.program.producer:
+            step = self.program.instructions[self.program.producer[tensor]]
+            places = self._positions(row, step, position)
+            wanted += [
+                Leaves(row, access.tensor, first, count)
+                for number, access in enumerate(step.operands)
+                if access.space is Space.TRACE
+                for first, count in self._runs(access, places[number])
+            ]
+        missing = [one for one in dict.fromkeys(wanted) if self._covering(one) is None]
+        if missing:
+            raise NotRevealed(*missing)
 
     def reads(self, row: int, instruction: int, position: int) -> list[tuple[int, int]]:
         """Elements of the trace that an element is judged from, as (tensor, position)."""
@@ -91,22 +123,34 @@ class RevealedProver(Prover):
     def _leaf_count(self, tensor: int) -> int:
         return merkle.leaf_count(self.program.tensors[tensor].byte_count, self.program.leaf_bytes)
 
-    def _leaf_of(self, row: int, tensor: int, position: int) -> Opening:
+    def _leaf_with(self, row: int, tensor: int, position: int) -> Leaves:
         width = self.program.tensors[tensor].element.item_size
-        return self._shown(row, tensor, position * width // self.program.leaf_bytes, 1)
+        return Leaves(row, tensor, position * width // self.program.leaf_bytes, 1)
+
+    def _leaf_of(self, row: int, tensor: int, position: int) -> Opening:
+        return self._shown(self._leaf_with(row, tensor, position))
 
     def _open(self, row: int, access: Access, first: int, count: int) -> Opening:
         if access.space is Space.CONSTANT:
             return super()._open(row, access, first, count)
-        return self._shown(row, access.tensor, first, count)
+        return self._shown(Leaves(row, access.tensor, first, count))
 
-    def _shown(self, row: int, tensor: int, first: int, count: int) -> Opening:
+    def _covering(self, wanted: Leaves) -> Opening | None:
+        last = wanted.first + wanted.count
         for one in self.openings:
-            if (one.row, one.tensor) != (row, tensor):
+            if (one.row, one.tensor) != (wanted.row, wanted.tensor):
                 continue
-            if one.first <= first and first + count <= one.first + one.count:
+            if one.first <= wanted.first and last <= one.first + one.count:
                 return one
-        raise NotRevealed(Leaves(row, tensor, first, count))
+        return None
+
+    def _shown(self, wanted: Leaves) -> Opening:
+        """These leaves and no more, though more were shown at once: a proof is to stay small."""
+        found = self._covering(wanted)
+        if found is None:
+            raise NotRevealed(wanted)
+        place = trace_place(self.program, self.commitment.rows, wanted.row, wanted.tensor)
+        return narrowed(place, found, wanted.first, wanted.count)
 
 
 def claim_of(

@@ -45,6 +45,21 @@ class Verdict:
         """Whether the operator is proven wrong."""
         return self.outcome is Outcome.VIOLATED
 
+    @property
+    def numbers(self) -> str:
+        """What was claimed, what is exact and the bound, for people."""
+        exact = "none" if self.exact is None else _number(self.exact)
+        return f"claimed {self.claimed}, exact {exact}, bound {_number(self.bound)}"
+
+
+def _number(value: Fraction | int) -> str:
+    if isinstance(value, int):
+        return str(value)
+    try:
+        return repr(float(value))
+    except OverflowError:
+        return str(int(value))
+
 
 def undefined(kind: ElementType, claimed: Bits, reason: str) -> Verdict:
     """The court does not say: no rule, a special value, or a range in which anything may happen."""

@@ -1,8 +1,8 @@
 """Where to look in a trace that its operator does not show: from the wrong output back to the lie.
 
 Given what was revealed so far and a run of one's own, says which leaves to demand next, or what is
-proven by now. Follows, from an element that its operands explain, the operand that moved it most.
-Pure; knows no chain, no deposit and no clock.
+proven by now. Starts where what was shown before explains least, and follows, from an element that
+its operands explain, the operand that moved it most. Pure; knows no chain, no deposit and no clock.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from oracle.court.accusation import Accusation, wrong_rows
+from oracle.court.accusation import Accusation, beyond_a_transaction, wrong_rows
+from oracle.court.explained import explained
 from oracle.court.message import (
     MessagePlace,
     cut,
@@ -22,6 +23,7 @@ from oracle.court.message import (
     row_bytes,
 )
 from oracle.court.proof import FraudKind
+from oracle.court.proof_size import fits
 from oracle.court.proving import Prover, bits
 from oracle.court.revealed import Leaves, NotRevealed, RevealedProver
 from oracle.court.screen_result import same
@@ -42,15 +44,33 @@ class DeadEnd:
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """All that must be shown before the walk can go on, and the element that it stands at."""
+
+    leaves: tuple[Leaves, ...]
+    row: int
+    tensor: int
+
+
+@dataclass(frozen=True, slots=True)
 class _Element:
     row: int
     tensor: int
     position: int
 
 
+class _Stopped(Exception):
+    """The walk needs to be shown more to go on from an element."""
+
+    def __init__(self, here: _Element, leaves: tuple[Leaves, ...]) -> None:
+        super().__init__(here)
+        self.here = here
+        self.leaves = leaves
+
+
 def next_step(
     prover: RevealedProver, message: bytes, result: bytes, own: Trace
-) -> Accusation | Leaves | DeadEnd:
+) -> Accusation | Wanted | DeadEnd:
     """What to do next about an answer whose result is not what the own run gave.
 
     Args:
@@ -65,7 +85,10 @@ def next_step(
     try:
         return _next(prover, message, result, own, rows)
     except NotRevealed as missing:
-        return missing.leaves
+        first = missing.leaves[0]
+        return Wanted(missing.leaves, first.row, first.tensor)
+    except _Stopped as stopped:
+        return Wanted(stopped.leaves, stopped.here.row, stopped.here.tensor)
 
 
 def _next(
@@ -93,7 +116,9 @@ def _next(
             position=place.position,
         )
         return Accusation(made, "the result is not what the trace ends with")
-    return _walk(prover, message, own, _Element(place.row, tensor, place.position))
+    follows = explained(prover, own)
+    starts = _starts(prover, follows, _Element(place.row, tensor, place.position))
+    return _walk(prover, message, follows, starts)
 
 
 def _empty(prover: RevealedProver, rows: int) -> Accusation | DeadEnd:
@@ -130,42 +155,77 @@ def _other_output(prover: RevealedProver, result: bytes) -> MessagePlace | None:
     return first_difference(prover.program, prover.program.outputs, result, prover.trace)
 
 
+def _starts(prover: RevealedProver, follows: Trace, output: _Element) -> list[_Element]:
+    """The output element, and of every tensor that was shown whole its worst: what is furthest from
+    what follows from the tensors shown before it comes first, in its own measure."""
+    ranked = [(-_relative(prover, follows, output), 0, output)]
+    for number, (row, tensor) in enumerate(sorted(prover.whole), start=1):
+        gaps = _gap(prover.trace.rows[row][tensor], follows.rows[row][tensor])
+        if gaps.any():
+            worst = _Element(row, tensor, int(gaps.argmax()))
+            ranked.append((-_relative(prover, follows, worst), number, worst))
+    return list(dict.fromkeys(element for _, _, element in sorted(ranked, key=lambda one: one[:2])))
+
+
+def _relative(prover: RevealedProver, follows: Trace, one: _Element) -> float:
+    expected = follows.rows[one.row][one.tensor]
+    span = slice(one.position, one.position + 1)
+    gap = float(_gap(prover.trace.rows[one.row][one.tensor][span], expected[span])[0])
+    with np.errstate(all="ignore"):
+        sizes = np.abs(expected.astype(np.float64))
+    largest = float(np.where(np.isfinite(sizes), sizes, 0.0).max(initial=0.0))
+    return min(gap / largest, _FURTHEST) if largest else gap
+
+
 def _walk(
-    prover: RevealedProver, message: bytes, own: Trace, start: _Element
+    prover: RevealedProver, message: bytes, follows: Trace, starts: list[_Element]
 ) -> Accusation | DeadEnd:
-    program, seen = prover.program, {start}
-    path = [start]
+    program, seen = prover.program, set(starts)
+    too_large: Accusation | None = None
+    path = starts[::-1]
     while path:
         here = path[-1]
-        prover.leaf_of(here.row, here.tensor, here.position)
+        try:
+            prover.require(here.row, here.tensor, here.position)
+        except NotRevealed as missing:
+            raise _Stopped(here, missing.leaves) from None
         if here.tensor in program.inputs:
-            return _input(prover, message, here)
-        instruction = program.producer[here.tensor]
-        # Raises NotRevealed for the first operand that is missing.
-        proof = prover.element(here.row, instruction, here.position)
-        verdict = prover.verdict(here.row, instruction, here.position)
-        if verdict.outcome is Outcome.VIOLATED:
-            name = program.instructions[instruction].opcode.name
-            return Accusation(
-                proof,
-                f"row {here.row}, instruction {instruction} ({name}), element {here.position}: "
-                f"{verdict.reason}",
-            )
-        following = next((one for one in _culprits(prover, own, here) if one not in seen), None)
+            found: Accusation | None = _input(prover, message, here)
+        else:
+            found = _element(prover, here)
+        if found is not None and fits(found.proof):
+            return found
+        too_large = too_large or found
+        following = next((one for one in _culprits(prover, follows, here) if one not in seen), None)
         if following is None:
             path.pop()
         else:
             seen.add(following)
             path.append(following)
+    if too_large is not None:
+        return beyond_a_transaction(too_large)
     return DeadEnd("every element on the way back is what its operands give")
 
 
-def _input(prover: RevealedProver, message: bytes, here: _Element) -> Accusation | DeadEnd:
+def _element(prover: RevealedProver, here: _Element) -> Accusation | None:
+    instruction = prover.program.producer[here.tensor]
+    verdict = prover.verdict(here.row, instruction, here.position)
+    if verdict.outcome is not Outcome.VIOLATED:
+        return None
+    name = prover.program.instructions[instruction].opcode.name
+    return Accusation(
+        prover.element(here.row, instruction, here.position),
+        f"row {here.row}, instruction {instruction} ({name}), element {here.position}: "
+        f"{verdict.numbers}: {verdict.reason}",
+    )
+
+
+def _input(prover: RevealedProver, message: bytes, here: _Element) -> Accusation | None:
     program = prover.program
     tensor = program.inputs.index(here.tensor)
     asked = cut(program, program.inputs, message)[tensor][here.row]
     if bits(asked, here.position) == bits(prover.trace.rows[here.row][here.tensor], here.position):
-        return DeadEnd("the input is as it was asked")
+        return None  # as it was asked
     proof = prover.message(
         FraudKind.INPUT, message, row=here.row, tensor=tensor, position=here.position
     )
@@ -174,6 +234,8 @@ def _input(prover: RevealedProver, message: bytes, here: _Element) -> Accusation
 
 def _culprits(prover: RevealedProver, own: Trace, here: _Element) -> Iterator[_Element]:
     """Operands that differ from the own run's, the one that contributes most first."""
+    if here.tensor in prover.program.inputs:
+        return
     instruction = prover.program.producer[here.tensor]
     reads = prover.reads(here.row, instruction, here.position)
     weights = _weights(prover, here, instruction)

@@ -113,6 +113,8 @@ async def _cheques(cast: Cast, say: Say) -> list[dict[str, Any]]:
     requests = await asyncio.gather(*(_present(cast, cheque) for cheque in cheques))
     for number, words in enumerate(written, start=1):
         say(f"payee: cheque {number} presented, handwriting {words!r}")
+    window = cast.ready.devnet.contracts.deployment.parameters.default_window
+    say(f"contract: pays nothing before an answer has stood for its window of {window} s")
     outcomes = []
     for cheque, words, request_id in zip(cheques, written, requests, strict=True):
         await until(functools.partial(_has_cleared, cast.book, request_id))

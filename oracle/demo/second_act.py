@@ -6,7 +6,7 @@ folder of its own. Says what happens, and keeps the books of who lost and gained
 
 from __future__ import annotations
 
-import functools
+import asyncio
 import shutil
 import time
 from dataclasses import dataclass
@@ -15,72 +15,50 @@ from typing import Any
 
 from oracle.bootstrap.devnet import OPG, free_port, write_settings
 from oracle.bootstrap.worker import Worker
+from oracle.chain.sender import TransactionSender
 from oracle.core.event import AnswerVoided, RequestAnswered
 from oracle.core.types import Address, format_opg
 from oracle.demo.cheques import Cheque, ChequeBook, handwriting
-from oracle.demo.scenario import CHEQUE_LIMIT, Cast, Say, until
+from oracle.demo.holdings import Holdings, Split, rows
+from oracle.demo.pursuit import WATCH, Pursuit
+from oracle.demo.scenario import CHEQUE_LIMIT, Cast, Say
 from oracle.devnet.accounts import Person, signer_of
 from oracle.devnet.bring_up import fund
 from oracle.settings import Settings
 
 _STAKE = 2 * CHEQUE_LIMIT
 _CHEQUE_NUMBER = 77
-WATCH = ("oracle", "watch")
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The second act before its curtain: two processes, and a dApp that trusts the wrong one."""
+    """Before the curtain: two processes, and a dApp that trusts the wrong one."""
 
     operator: Address
     book: ChequeBook
-    cheat: Worker
-    watcher: Worker
-
-    async def clear(self) -> None:
-        """Ends both processes."""
-        await self.cheat.stop()
-        await self.watcher.stop()
+    pursuit: Pursuit
 
 
-@dataclass(frozen=True, slots=True)
-class Holdings:
-    """Base units of everybody whom a conviction may touch."""
-
-    operator_stake: int
-    payer_in_dapp: int
-    payee: int
-    watcher: int
-    to_be_burned: int
-
-
-async def set_stage(cast: Cast, settings: Settings, cheat: str) -> Stage:
+async def set_stage(cast: Cast, settings: Settings, cheat: str, say: Say) -> Stage:
     """Gives the sleeping operator stake, an endpoint and a worker that cheats; starts the watcher.
 
     Args:
         cheat: the module that runs the dishonest operator, as `python -m` takes it.
     """
-    devnet, contracts = cast.ready.devnet, cast.ready.devnet.contracts
+    devnet, staking = cast.ready.devnet, cast.ready.devnet.contracts.staking
     operator = devnet.sender(Person.SECOND_OWNER)
-    treasurer = devnet.sender(Person.DEPLOYER)
-    await fund(treasurer, contracts, operator.address, opg=_STAKE)
-    staking, token = contracts.staking, contracts.token
-    await operator.send(token.address, token.approve_data(staking.address, _STAKE))
-    await operator.send(staking.address, staking.bond_data(operator.address, _STAKE))
     port = free_port()
-    endpoint = f"http://127.0.0.1:{port}"
-    await operator.send(staking.address, staking.set_endpoint_data(endpoint))
-    book = await ChequeBook.open(
-        contracts,
-        treasurer,
-        model_id=cast.ready.models["digits-mlp"],
-        operator=operator.address,
-        fee=1 * OPG,
-        limit=CHEQUE_LIMIT,
+    say(
+        f"second operator: adds {format_opg(_STAKE)} OPG of stake, and says where its traces are; "
+        "a second dApp trusts it"
     )
-    await book.pay_in(cast.payer, 3_000 * OPG)
-    await book.allow_fees(cast.payee)
-
+    endpoint = staking.set_endpoint_data(f"http://127.0.0.1:{port}")
+    book, _, _ = await asyncio.gather(
+        _open_book(cast, operator.address),
+        _stake(cast, operator),
+        operator.send(staking.address, endpoint),
+    )
+    say("second operator: starts its worker; somebody else starts a watcher, `oracle watch`")
     common: dict[str, object] = {
         "rpc_url": devnet.state.url,
         "deployment": settings.deployment_path.absolute(),
@@ -92,51 +70,77 @@ async def set_stage(cast: Cast, settings: Settings, cheat: str) -> Stage:
     worker = await Worker.start(file, folder, program=(cheat,))
     folder = _folder(settings, "watcher")
     file = write_settings(
-        folder, operator.address, {"requester": Person.WATCHER}, serve_port=0, **common
+        folder, operator.address, {"watcher": Person.WATCHER}, serve_port=0, **common
     )
     watcher = Worker.spawn(file, folder / "watch.log", program=WATCH)
-    return Stage(operator.address, book, worker, watcher)
+    return Stage(operator.address, book, Pursuit(worker, watcher, folder))
+
+
+async def _stake(cast: Cast, operator: TransactionSender) -> None:
+    contracts = cast.ready.devnet.contracts
+    staking, token = contracts.staking, contracts.token
+    treasurer = cast.ready.devnet.sender(Person.DEPLOYER)
+    await fund(treasurer, contracts, operator.address, opg=_STAKE)
+    await operator.send(token.address, token.approve_data(staking.address, _STAKE))
+    await operator.send(staking.address, staking.bond_data(operator.address, _STAKE))
+
+
+async def _open_book(cast: Cast, operator: Address) -> ChequeBook:
+    """A dApp that has its cheques read by this operator, with money in it."""
+    book = await ChequeBook.open(
+        cast.ready.devnet.contracts,
+        cast.ready.devnet.sender(Person.DEPLOYER),
+        model_id=cast.ready.models["digits-mlp"],
+        operator=operator,
+        fee=1 * OPG,
+        limit=CHEQUE_LIMIT,
+    )
+    await asyncio.gather(book.pay_in(cast.payer, 3_000 * OPG), book.allow_fees(cast.payee))
+    return book
 
 
 async def play(cast: Cast, stage: Stage, say: Say) -> dict[str, Any]:
     """A cheque is read by the cheat; what happened, and the books."""
-    say("second operator: awake now, with weights of 4 bits; it signs for the registered model")
-    before = await _holdings(cast, stage)
+    await stage.pursuit.ready()
+    say(
+        "second operator: awake now, with weights that keep 3 bits of their fractions; it signs "
+        "for the registered model"
+    )
+    contracts = cast.ready.devnet.contracts
+    before = await _holdings(cast, stage, bytes(32))
     image = handwriting("1205").tobytes()
     cheque = Cheque(cast.payer.address, cast.payee.address, _CHEQUE_NUMBER, image)
     signature = await stage.book.sign(cheque, cast.payer.signer)
     request_id = await stage.book.present(cast.payee, cheque, signature)
     say(f"payee: cheque {_CHEQUE_NUMBER} presented to a dApp that the second operator answers")
     began = time.monotonic()
-    await until(functools.partial(_is_voided, cast, request_id))
+    findings = await stage.pursuit.follow(cast.clinic, request_id, say)
     story = await cast.clinic.story(request_id)
     answered, voided = story.find(RequestAnswered), story.find(AnswerVoided)
     assert answered is not None
     assert voided is not None
     blocks = voided.position.block_number - answered.position.block_number
+    included = "announcing included" if findings.announcement else "unannounced"
+    say(f"court: convicted, and the answer void, {blocks} blocks after it was given, {included}")
+    after = await _holdings(cast, stage, request_id)
+    split = Split.of(await contracts.oracle.limits())
     say(
-        f"watcher: ran it again, found a number that cannot be, and proved it: answer void "
-        f"{blocks} blocks after it was given"
-    )
-    after = await _holdings(cast, stage)
-    say(
-        f"court: {format_opg(voided.penalty)} OPG of its stake slashed; the cheque "
-        "was not paid, and may be presented again"
+        f"court: {format_opg(voided.penalty)} OPG of its stake slashed: {split.sentence}; the "
+        "cheque was not paid, and may be presented again"
     )
     return {
         "request": request_id,
         "blocks_from_answer_to_conviction": blocks,
         "seconds": round(time.monotonic() - began, 1),
+        **findings.as_facts(),
         "slashed_opg": format_opg(voided.penalty),
-        "who": _rows(before, after),
+        "split": split.as_facts(),
+        "who": rows(before, after, split),
     }
 
 
-async def _is_voided(cast: Cast, request_id: bytes) -> bool:
-    return (await cast.clinic.story(request_id)).find(AnswerVoided) is not None
-
-
-async def _holdings(cast: Cast, stage: Stage) -> Holdings:
+async def _holdings(cast: Cast, stage: Stage, request_id: bytes) -> Holdings:
+    """The watcher's is what it may claim, and what is held for it of this request."""
     contracts = cast.ready.devnet.contracts
     staking, clearing = contracts.staking, stage.book.clearing
     watcher = signer_of(Person.WATCHER).address
@@ -145,32 +149,10 @@ async def _holdings(cast: Cast, stage: Stage) -> Holdings:
         operator_stake=(await staking.status(stage.operator)).stake,
         payer_in_dapp=await clearing.view("balances", cast.payer.address),
         payee=await clearing.view("balances", payee) + await contracts.token.balance_of(payee),
-        watcher=await staking.claimable(watcher),
+        watcher=await staking.claimable(watcher)
+        + (await contracts.court.held_share(request_id)).amount,
         to_be_burned=await staking.pending_burn(),
     )
-
-
-def _rows(before: Holdings, after: Holdings) -> list[dict[str, str]]:
-    names = {
-        "operator_stake": "the operator's stake",
-        "payer_in_dapp": "the payer's money in the dApp",
-        "payee": "the payee, who waited",
-        "watcher": "the watcher's reward",
-        "to_be_burned": "burned",
-    }
-    rows = []
-    for name, words in names.items():
-        first, last = getattr(before, name), getattr(after, name)
-        sign = "-" if last < first else "+" if last > first else ""
-        rows.append(
-            {
-                "who": words,
-                "before_opg": format_opg(first),
-                "after_opg": format_opg(last),
-                "change_opg": sign + format_opg(abs(last - first)),
-            }
-        )
-    return rows
 
 
 def _folder(settings: Settings, name: str) -> Path:

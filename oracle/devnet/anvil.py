@@ -28,8 +28,9 @@ DEVNET_CHAIN_ID: Final = 31337
 BLOCK_GAS_LIMIT: Final = 30_000_000
 ANVIL_VARIABLE: Final = "ORACLE_ANVIL"
 
-_READY_SECONDS = 20.0
+_READY_SECONDS = 60.0
 _STOP_SECONDS = 5.0
+_TAKEN = "Address already in use"
 _LISTENING = re.compile(r"Listening on 127\.0\.0\.1:(\d+)")
 _PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
 _INSTALL_HINT = f"run `npm ci` in the repository, or name an anvil in {ANVIL_VARIABLE}"
@@ -112,7 +113,7 @@ class Anvil:
                 env=_environment(os.environ),
             )
         try:
-            return cls(process, _await_port(process, log_file), options)
+            return cls(process, _await_port(process, log_file, options.port), options)
         except BaseException:
             _signal_group(process.pid, signal.SIGKILL)
             process.wait()
@@ -193,7 +194,8 @@ def _native(path: Path) -> Path:
     return found[0] if found else real
 
 
-def _await_port(process: subprocess.Popen[bytes], log_file: Path) -> int:
+def _await_port(process: subprocess.Popen[bytes], log_file: Path, port: int) -> int:
+    """The port it listens on; `port` is the one that it was told to take."""
     give_up_at = time.monotonic() + _READY_SECONDS
     while time.monotonic() < give_up_at:
         text = log_file.read_text(errors="replace")
@@ -202,6 +204,10 @@ def _await_port(process: subprocess.Popen[bytes], log_file: Path) -> int:
         if process.poll() is not None:
             lines = [line for line in text.splitlines() if line.strip()]
             reason = lines[-1] if lines else f"exit status {process.returncode}"
+            if port and _TAKEN in reason:
+                raise ConfigurationError(
+                    f"port {port} is taken", hint="give another --port, or none for a free one"
+                )
             raise ConfigurationError(f"anvil did not start: {reason}", hint=f"see {log_file}")
         time.sleep(0.01)
     raise ConfigurationError(

@@ -21,6 +21,13 @@ def sha256(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()
 
 
+def _damaged(path: Path, how: str) -> ModelFileError:
+    return ModelFileError(
+        f"the file {path} is damaged: {how}",
+        hint="oracle model fetch MODEL, or oracle model add FILE, puts a whole one there",
+    )
+
+
 class ContentStore:
     """A folder of files, safe to share between processes: content never changes a name.
 
@@ -37,6 +44,7 @@ class ContentStore:
         self._root = Path(root)
         self._max_bytes = max_bytes
         self._digest = digest
+        self._looked_at: dict[bytes, tuple[tuple[int, int, int], str | None]] = {}
 
     def path(self, digest: bytes) -> Path:
         """Where the file lies, or would lie. Raises `ModelFileError` for a hash of wrong length."""
@@ -56,16 +64,38 @@ class ContentStore:
         path = self.path(digest)
         if not path.exists():
             raise ModelFileError(
-                f"model {digest.hex()} is not stored here", hint="import its ONNX file first"
+                f"the file with the hash 0x{digest.hex()} is not on this machine",
+                hint="oracle model fetch MODEL, or oracle model add FILE",
             )
         data = read_bounded(path, self._max_bytes)
-        found = self._digest(data)
+        try:
+            found = self._digest(data)
+        except ModelFileError as error:
+            raise _damaged(path, error.message) from error
         if found != digest:
-            raise ModelFileError(
-                f"the stored model {digest.hex()} is damaged: its content hashes to {found.hex()}",
-                hint=f"delete {path} and import the ONNX file again",
-            )
+            raise _damaged(path, f"its content hashes to 0x{found.hex()}")
         return data
+
+    def damage(self, digest: bytes) -> str | None:
+        """Why the stored file is no good; None where it is, or where there is none.
+
+        Its content is looked at once for each time that the file is written.
+        """
+        path = self.path(digest)
+        try:
+            stat = path.stat()
+        except OSError:
+            return None
+        written = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+        known = self._looked_at.get(digest)
+        if known is None or known[0] != written:
+            try:
+                self.read(digest)
+                known = (written, None)
+            except ModelFileError as error:
+                known = (written, error.message)
+            self._looked_at[digest] = known
+        return known[1]
 
     def add(self, data: bytes) -> bytes:
         """Store content durably and return its digest; a damaged copy is replaced.

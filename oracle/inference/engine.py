@@ -1,9 +1,10 @@
-"""Inference on this machine: many requests in, one checked result each, off the event loop.
+"""Inference in this process: many requests in, one checked result each, off the event loop.
 
 Responsible for keeping models loaded, for stacking requests where that changes no bit, and for
 giving up in time. A Python thread cannot be killed: a run that exceeds its limit is told to stop
-and does so before its next operator, but one operator that never returns keeps its thread.
-It does not know what a request costs, who sent it, or what happens to the answer.
+and does so before its next operator, but one operator that never returns keeps its thread. A node
+therefore has its engine in a process that can be (`supervised`). It does not know what a request
+costs, who sent it, or what happens to the answer.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ from oracle.core.types import Tier
 from oracle.inference.loaded_model import LoadedModel, load_model
 from oracle.inference.program_session import LoadedProgram, open_program
 from oracle.inference.provider import CPU, Provider
-from oracle.inference.run_group import Outcome, RunGroup
+from oracle.inference.run_group import Begins, Outcome, RunGroup
 from oracle.inference.session import SessionSettings
-from oracle.ports import Inference
+from oracle.ports.inference import Inference
 
 
 class ModelSource(Protocol):
@@ -126,10 +127,28 @@ class LocalEngine:
         """
         if not inputs:
             return []
-        loaded = await self.load(program_root, schema, tier)
-        group = RunGroup(loaded, inputs, allow_nan=self._settings.allow_nan)
+        return await self.run_loaded(await self.load(program_root, schema, tier), inputs)
+
+    async def run_loaded(
+        self,
+        loaded: Loaded,
+        inputs: Sequence[Mapping[str, Array]],
+        *,
+        begins: Begins | None = None,
+    ) -> list[Outcome]:
+        """As `run_each`, of a model that `load` or `find` gave; `begins` is told of each run."""
+        group = RunGroup(loaded, inputs, allow_nan=self._settings.allow_nan, begins=begins)
         await self._finish(group)
         return group.outcomes
+
+    def find(self, program_root: bytes, schema_hash: bytes, tier: Tier) -> Loaded | None:
+        """The model, if it is loaded."""
+        return self._cached(_Key(program_root, schema_hash, tier is Tier.UNPROVEN))
+
+    @property
+    def stuck(self) -> bool:
+        """Whether a run that was told to stop goes on."""
+        return bool(self._stuck)
 
     async def load(
         self, program_root: bytes, schema: ModelSchema, tier: Tier = Tier.UNPROVEN
@@ -170,7 +189,8 @@ class LocalEngine:
             while not future.done():
                 left = group.run_started + self._settings.timeout_seconds - time.monotonic()
                 if left <= 0:
-                    group.stop(f"the run took longer than {self._settings.timeout_seconds} s")
+                    reason = f"the run took longer than {self._settings.timeout_seconds} s"
+                    group.stop(reason, overdue=True)
                     self._stuck.add(future)
                     return
                 await asyncio.wait({future}, timeout=left)

@@ -23,7 +23,7 @@ from oracle.inference.model_file import parse
 from oracle.inference.provider import Provider
 from oracle.inference.run import Run, first_line, native
 from oracle.inference.session import OpenSession, SessionSettings, open_session
-from oracle.ports import CommittedTrace
+from oracle.ports.inference import CommittedTrace
 from oracle.program.source.model_schema import read_schema
 from oracle.program.source.row_independence import dependence
 

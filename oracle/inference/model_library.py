@@ -33,6 +33,12 @@ class ModelLibrary:
         """Whether a file or program of this name is stored; its content is checked when read."""
         return self._files.has(digest) or self._programs.has(digest)
 
+    def damage(self, digest: bytes) -> str | None:
+        """Why a stored file or program is no good, with where it lies; None where one is."""
+        held = [one for one in (self._files, self._programs) if one.has(digest)]
+        found = [one.damage(digest) for one in held]
+        return None if None in found else next(iter(found), None)
+
     def read(self, sha256: bytes) -> bytes:
         """The plain model file with this SHA-256. Raises `ModelFileError`."""
         return self._files.read(sha256)

@@ -28,7 +28,7 @@ from oracle.errors import InferenceError, ModelFileError, UnusableOutput
 from oracle.inference.provider import CPU, Provider
 from oracle.inference.run import Run, first_line, native
 from oracle.inference.session import OpenSession, SessionSettings, open_session
-from oracle.ports import CommittedTrace
+from oracle.ports.inference import CommittedTrace
 from oracle.program.compile import load_program
 from oracle.program.instruction import Program, TensorInfo, Trace
 from oracle.program.profile import OPTIMISATION

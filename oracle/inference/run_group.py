@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -16,14 +16,23 @@ import onnxruntime
 
 from oracle.core.conversion import Array
 from oracle.core.tensor import check_inputs
-from oracle.errors import InferenceError, TensorError, UnusableOutput
+from oracle.errors import (
+    InferenceError,
+    RunCutShort,
+    RunTimedOut,
+    TensorError,
+    UnusableOutput,
+)
 from oracle.inference.batch_probe import LARGEST_STACK
 from oracle.inference.loaded_model import LoadedModel, first_nan
 from oracle.inference.program_session import LoadedProgram
 from oracle.inference.run import Run
-from oracle.ports import Inference
+from oracle.ports.inference import Inference
 
 Outcome: TypeAlias = Inference | InferenceError | TensorError
+
+Begins: TypeAlias = Callable[[int, int], None]
+"""Told the first and the last request of a run that is about to begin."""
 
 
 class RunGroup:
@@ -39,10 +48,14 @@ class RunGroup:
         inputs: Sequence[Mapping[str, Array]],
         *,
         allow_nan: bool = False,
+        begins: Begins | None = None,
     ) -> None:
         self._loaded = loaded
         self._inputs = inputs
         self._allow_nan = allow_nan
+        self._begins = begins
+        self._running: Sequence[int] = ()
+        self._overdue: Sequence[int] = ()
         self._results: list[Outcome | None] = [None] * len(inputs)
         self._final: str | None = None
         self._lock = threading.Lock()
@@ -55,17 +68,30 @@ class RunGroup:
         """One outcome a request, in order; an error where there is no result."""
         with self._lock:
             return [
-                InferenceError(self._final or "the run did not finish")
-                if result is None
-                else result
-                for result in self._results
+                self._unfinished(index) if result is None else result
+                for index, result in enumerate(self._results)
             ]
 
-    def stop(self, reason: str) -> None:
-        """Tell the run to end before its next operator, and start no other."""
+    def _unfinished(self, index: int) -> InferenceError:
+        reason = self._final or "the run did not finish"
+        return RunTimedOut(reason) if index in self._overdue else RunCutShort(reason)
+
+    def stop(self, reason: str, *, overdue: bool = False) -> None:
+        """Tell the run to end before its next operator, and start no other.
+
+        Where it is overdue, that is the fault of the requests in it, and of no other.
+        """
         with self._lock:
             self._final = reason
+            if overdue:
+                self._overdue = self._running
         self._options.terminate = True
+
+    def _begin(self, members: Sequence[int]) -> None:
+        self._running = members
+        self.run_started = time.monotonic()
+        if self._begins is not None:
+            self._begins(members[0], members[-1])
 
     def work(self) -> None:
         """Run everything; never raises for a request's own fault."""
@@ -110,7 +136,7 @@ class RunGroup:
             name: np.concatenate([self._inputs[index][name] for index in members]) for name in names
         }
         rows = sum(batches[index] for index in members)
-        self.run_started = time.monotonic()
+        self._begin(members)
         try:
             run = self._loaded.run(stacked, rows, options=self._options)
         except InferenceError:
@@ -124,7 +150,7 @@ class RunGroup:
         return True
 
     def _run_single(self, index: int, batch: int) -> None:
-        self.run_started = time.monotonic()
+        self._begin((index,))
         try:
             run = self._loaded.run(self._inputs[index], batch, options=self._options)
         except InferenceError as error:

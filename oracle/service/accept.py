@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from oracle.core.job import JobState, Trigger
 from oracle.core.receipt import Accept as AcceptMessage
+from oracle.core.signing import signature_over
 from oracle.core.transaction import Call, Purpose
 from oracle.core.typed_data import Domain
 from oracle.core.types import Address
 from oracle.errors import ContractReverted, SignedTwice
-from oracle.ports import Clock, JobMove, JobStore, OracleContract, Signer, TransactionGateway
+from oracle.ports.clock import Clock
+from oracle.ports.contracts import OracleContract
+from oracle.ports.jobs import JobMove, JobStore
+from oracle.ports.sending import Sending, TransactionGateway
+from oracle.ports.signing import Handover, Signer
 from oracle.service import journal
-from oracle.service.transact import Transact
 
 SIGNATURE_KIND = "accept"
 
@@ -21,7 +25,7 @@ class Accept:
         jobs: JobStore,
         contract: OracleContract,
         gateway: TransactionGateway,
-        transact: Transact,
+        transact: Sending,
         signer: Signer,
         clock: Clock,
         domain: Domain,
@@ -29,6 +33,7 @@ class Accept:
         *,
         margin_seconds: int = 0,
         attempts: int = 3,
+        handover: Handover | None = None,
     ) -> None:
         self._jobs = jobs
         self._contract = contract
@@ -40,6 +45,7 @@ class Accept:
         self._operator = operator
         self._attempts = attempts
         self._margin_seconds = margin_seconds
+        self._handover = handover
 
     async def cycle(self) -> bool:
         """Sends an acceptance for each job that is due. True where one was sent or given up."""
@@ -50,7 +56,14 @@ class Accept:
         if not jobs:
             return False
         chain_time = await self._gateway.chain_time()
+        if self._handover is not None and self._handover.pause_until(chain_time) is not None:
+            return False  # it would be refused if it were mined after the change of the signer
+        served = await self._transact.under_way(Purpose.ACCEPT)
         for job in jobs:
+            if job.request_id in served:  # reopened by the reorg that brought the job here again
+                sent = JobMove(job.request_id, Trigger.ACCEPT_SENT)
+                journal.record(await self._jobs.move([sent]))
+                continue
             # An acceptance that is mined too late to be followed by an answer costs a penalty.
             valid_until = job.request.deadline - self._margin_seconds
             message = AcceptMessage(job.request_id, self._operator, max(0, valid_until))
@@ -65,9 +78,8 @@ class Accept:
                 decline = JobMove(job.request_id, Trigger.DECLINE, {"reason": reason})
                 journal.record(await self._jobs.move([decline]))
                 continue
-            data = self._contract.accept_data(
-                job.request, message, self._signer.sign_digest(digest)
-            )
+            signature = await signature_over(self._signer, message.preimage(self._domain))
+            data = self._contract.accept_data(job.request, message, signature)
             sender, to = self._signer.address, self._contract.address
             try:
                 gas = await self._gateway.estimate_gas(sender, to, data)

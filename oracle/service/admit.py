@@ -1,26 +1,32 @@
 """Decides on requests nobody is bound to yet: SEEN -> ADMITTED or DECLINED.
 
 Before any compute: is the model known and here, can the input be decoded, is there time, stake and
-profit. Never calls the consumer: a callback cannot block an answer, so there is nothing to learn.
+profit, and does it pay what the operator's own offer asks. The sum that led to the decision is kept
+with the job. Never calls the consumer: a callback cannot block an answer, so there is nothing to
+learn.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import structlog
+
 from oracle.core.job import Job, JobState, Trigger
+from oracle.core.model import untimely
 from oracle.core.tensor import decode_inputs
 from oracle.core.types import Address
-from oracle.errors import ModelFileError, NotFound, SchemaError, TensorError
-from oracle.ports import (
-    InferenceEngine,
-    JobMove,
-    JobStore,
-    ModelFiles,
-    RegistryContract,
-    StakingContract,
-    TransactionGateway,
-)
+from oracle.errors import InferenceError, ModelFileError, NotFound, SchemaError, TensorError
+from oracle.ports.contracts import RegistryContract, StakingContract
+from oracle.ports.inference import InferenceEngine, ModelFiles
+from oracle.ports.jobs import JobMove, JobPatch, JobStore
+from oracle.ports.sending import TransactionGateway
 from oracle.service import journal
-from oracle.service.policy import Circumstances, Policy, objection
+from oracle.service.intake import Intake
+from oracle.service.journal import short
+from oracle.service.policy import Circumstances, Policy, judged
+
+_log = structlog.get_logger("oracle.admit")
 
 _BATCH = 256
 _PENDING = (JobState.ADMITTED, JobState.ACCEPTING)
@@ -38,7 +44,10 @@ class Admit:
         engine: InferenceEngine,
         operator: Address,
         policy: Policy,
+        dispute_allowance: int,
+        intake: Intake | None = None,
     ) -> None:
+        """`dispute_allowance` is the deployment's, in seconds."""
         self._jobs = jobs
         self._registry = registry
         self._staking = staking
@@ -47,10 +56,14 @@ class Admit:
         self._engine = engine
         self._operator = operator
         self._policy = policy
+        self._dispute_allowance = dispute_allowance
+        self._intake = intake
 
     async def cycle(self) -> bool:
         """Judges what is SEEN. True where there was something."""
         jobs = await self._jobs.jobs([JobState.SEEN], limit=_BATCH)
+        room = self._intake.room() if self._intake is not None and jobs else None
+        jobs = jobs[:room]
         if not jobs:
             return False
         status = await self._staking.status(self._operator)
@@ -58,25 +71,45 @@ class Admit:
         free = status.free - sum(job.request.bond for job in pending)
         fees = await self._gateway.fees()
         chain_time = await self._gateway.chain_time()
+        prices = await self._offer_prices(jobs)
         moves = []
         for job in jobs:
-            circumstances = Circumstances(chain_time, free, fees.max_fee)
-            reason = await self._unservable(job) or objection(
-                job.request, circumstances, self._policy
+            offered = prices.get(job.request.model_id)
+            circumstances = Circumstances(chain_time, free, fees.max_fee, offered)
+            try:
+                unservable = await self._unservable(job)
+            except InferenceError as error:  # of no model's making: it is judged another time
+                _log.warning("not judged", request=short(job.request_id), error=error.message)
+                continue
+            found = judged(
+                job.request, circumstances, self._policy, unservable=unservable, now=chain_time
             )
-            if reason is None:
+            kept: JobPatch = {"economics": found.to_json()}
+            if found.objection is None:
                 free -= job.request.bond
-                moves.append(JobMove(job.request_id, Trigger.ADMIT))
+                moves.append(JobMove(job.request_id, Trigger.ADMIT, kept))
             else:
-                moves.append(JobMove(job.request_id, Trigger.DECLINE, {"reason": reason}))
+                kept["reason"] = found.objection
+                moves.append(JobMove(job.request_id, Trigger.DECLINE, kept))
         journal.record(await self._jobs.move(moves))
-        return True
+        return bool(moves)
+
+    async def _offer_prices(self, jobs: Sequence[Job]) -> dict[bytes, int]:
+        """What the operator's own offers ask by model, where no minimum was set instead."""
+        if self._policy.minimum_fee is not None:
+            return {}
+        models = {job.request.model_id for job in jobs}
+        offers = {one: await self._staking.offer(self._operator, one) for one in models}
+        return {one: offer.price for one, offer in offers.items() if offer.capacity}
 
     async def _unservable(self, job: Job) -> str | None:
         try:
             model = await self._registry.model(job.request.model_id)
         except (NotFound, SchemaError) as error:
             return f"the model cannot be used: {error.message}"
+        reason = untimely(model.terms.reveal_window, self._dispute_allowance)
+        if reason is not None:
+            return f"the model cannot be disputed as it should be: {reason}"
         if not self._models.has(model.terms.program_root):
             return "the model's file is not in this node's store"
         try:

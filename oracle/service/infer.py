@@ -2,82 +2,67 @@
 
 An input the model cannot take, once we are bound, is answered with the empty result, which says
 just that (docs/protocol.md): silence would be slashed. So is a run whose outputs fit no
-transaction. A saved receipt is never computed or signed again. A program's trace is kept before
-its root is signed: a demand to show it may follow. Knows no transaction.
+transaction. What is saved is never computed or signed again: where the signer gives no signature,
+the result waits for it. A program's trace is kept before its root is signed: a demand to show it
+may follow. A request whose run ended the inference process is run alone the next time, after all
+others, and is given up at the second: it may cost its own answer and nobody else's. Knows no
+transaction.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TypeAlias
 
 import structlog
 
 from oracle.core.job import Job, JobState, Trigger
 from oracle.core.model import Model
 from oracle.core.receipt import Answer
+from oracle.core.request import FIRST_SIGNED_NONCE
 from oracle.core.tensor import decode_inputs, encode_outputs
 from oracle.core.typed_data import Domain
 from oracle.core.types import ZERO_BYTES32, Address, Tier
 from oracle.court.commitment import no_rows_root
 from oracle.court.message import MAX_RESULT_BYTES
 from oracle.errors import (
+    InferenceError,
     ModelFileError,
     NotFound,
     OracleError,
+    RunCrashed,
+    RunCutShort,
+    RunTimedOut,
     SchemaError,
-    SignedTwice,
+    SignerError,
     StorageError,
     TensorError,
     UnusableOutput,
 )
-from oracle.ports import (
-    Clock,
-    CommittedTrace,
-    Inference,
-    InferenceEngine,
-    JobMove,
-    JobStore,
-    RegistryContract,
-    Signer,
-    Tensors,
-    TraceHold,
-    TraceStore,
-    TraceToKeep,
-)
+from oracle.ports.clock import Clock
+from oracle.ports.contracts import RegistryContract
+from oracle.ports.inference import Inference, InferenceEngine, Tensors
+from oracle.ports.jobs import JobMove, JobStore
+from oracle.ports.signing import Signer
+from oracle.ports.traces import TraceHold, TraceStore, TraceToKeep
 from oracle.service import journal
+from oracle.service.breaker import Breaker, Kind
 from oracle.service.journal import short
+from oracle.service.policy import MOST_STRIKES
+from oracle.service.sign import UNANSWERABLE, Outcome, SignAnswers, saved_outcome
 
 _log = structlog.get_logger("oracle.infer")
 
-UNANSWERABLE = b""
-"""The result that says: the model gives no output for this input."""
-
-SIGNATURE_KIND = "answer"
-
 _SLOWEST_RETRY_SECONDS = 30.0
+
+_SUSPECTS_APART_SECONDS = 5.0
+"""One suspect a round, so that what arrives meanwhile waits for no more than one."""
 
 _TRACE_MARGIN_SECONDS = 86_400
 """A trace outlives the latest end of its window by a day, for those who come late."""
 
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a run came to, before it is signed."""
-
-    job: Job
-    result: bytes
-    session: str | None
-    seconds: float
-    note: str | None
-    trace: CommittedTrace | None = None
-    unrun_root: bytes = ZERO_BYTES32
-    """What is committed to where nothing was run."""
-
-    @property
-    def trace_root(self) -> bytes:
-        return self.unrun_root if self.trace is None else self.trace.root
+Promised: TypeAlias = Callable[[Sequence[Job]], Awaitable[Mapping[bytes, tuple[Answer, bytes]]]]
 
 
 class Infer:
@@ -94,50 +79,97 @@ class Infer:
         *,
         batch: int = 128,
         retry_seconds: float = 1.0,
+        breaker: Breaker | None = None,
+        reckon: Callable[[Job], Awaitable[str | None]] | None = None,
+        promised: Promised | None = None,
     ) -> None:
+        """
+        Args:
+            reckon: the sum of a job that an offer took on, which nobody has judged.
+            promised: answers that were signed before their requests were sent, with the results.
+        """
         self._jobs = jobs
         self._registry = registry
         self._engine = engine
         self._traces = traces
-        self._signer = signer
-        self._clock = clock
-        self._domain = domain
         self._operator = operator
+        self._sign = SignAnswers(jobs, signer, domain, operator)
+        self._clock = clock
         self._batch = batch
         self._retry_seconds = retry_seconds
+        self._breaker = breaker or Breaker(clock)
+        self._reckon = reckon
+        self._promised = promised
 
     async def cycle(self) -> bool:
-        """Takes one batch of ACCEPTED jobs. True where there was one."""
-        jobs = await self._jobs.jobs(
+        """Takes one batch of ACCEPTED jobs. True where there was one.
+
+        Raises:
+            SignerError: some were not signed; they wait with their results.
+        """
+        jobs = await self._jobs.take(
             [JobState.ACCEPTED], limit=self._batch, due_at=self._clock.now()
         )
         if not jobs:
             return False
-        moves: list[JobMove] = []
-        outcomes: list[Outcome] = []
+        done: list[Outcome | JobMove] = []
         by_model: dict[bytes, list[Job]] = defaultdict(list)
+        suspects: list[Job] = []
+        promised = await self._promises(jobs)
         for job in jobs:
             if job.signature is not None:
-                moves.append(JobMove(job.request_id, Trigger.COMPUTED))
+                done.append(JobMove(job.request_id, Trigger.COMPUTED))
+            elif job.answer is not None and job.result is not None:
+                done.append(saved_outcome(job, job.answer, job.result))
+            elif job.request_id in promised:
+                done.append(saved_outcome(job, *promised[job.request_id]))
+            elif job.strikes:
+                suspects.append(job)
             else:
                 by_model[job.request.model_id].append(job)
+        unsigned: SignerError | None = None
         for model_id, group in by_model.items():
-            for done in await self._run(model_id, group):
-                if isinstance(done, Outcome):
-                    outcomes.append(done)
-                else:
-                    moves.append(done)
-        kept, unkept = await self._keep(outcomes)
-        moves += unkept
-        moves += await self._sign(kept)
-        journal.record(await self._jobs.move(moves))
+            done += await self._run(model_id, group)
+            unsigned = await self._finish(done, group) or unsigned
+            done = []
+        for suspect in suspects[:1]:
+            done += await self._run(suspect.request.model_id, [suspect])
+        done += [self._later(job) for job in suspects[1:]]
+        unsigned = await self._finish(done, suspects) or unsigned
+        if unsigned is not None:
+            raise unsigned
         return True
+
+    async def _promises(self, jobs: Sequence[Job]) -> Mapping[bytes, tuple[Answer, bytes]]:
+        """Only requests that came by signature can have been answered before they came."""
+        signed = [
+            job for job in jobs if job.answer is None and job.request.nonce >= FIRST_SIGNED_NONCE
+        ]
+        return await self._promised(signed) if self._promised is not None and signed else {}
+
+    async def _finish(
+        self, done: Sequence[Outcome | JobMove], jobs: Sequence[Job]
+    ) -> SignerError | None:
+        """Keeps, signs and saves what was run; why some of it was not signed."""
+        if not done:
+            return None
+        kept, moves = await self._keep([one for one in done if isinstance(one, Outcome)])
+        moves += [one for one in done if isinstance(one, JobMove)]
+        signed, unsigned = await self._sign.sign(kept)
+        moves += signed
+        if self._reckon is not None:
+            unjudged = {job.request_id: job for job in jobs if job.economics is None}
+            for move in moves:
+                if move.request_id in unjudged:
+                    move.patch["economics"] = await self._reckon(unjudged[move.request_id])
+        journal.record(await self._jobs.move(moves))
+        return unsigned
 
     async def _run(self, model_id: bytes, jobs: Sequence[Job]) -> list[Outcome | JobMove]:
         """Runs one model's jobs; a model that cannot be used fails its own jobs and no others."""
         try:
             return await self._run_model(await self._registry.model(model_id), jobs)
-        except (NotFound, SchemaError, ModelFileError) as error:
+        except (NotFound, SchemaError, ModelFileError, InferenceError) as error:
             return [self._unusable(job, error) for job in jobs]
 
     async def _run_model(self, model: Model, jobs: Sequence[Job]) -> list[Outcome | JobMove]:
@@ -150,21 +182,45 @@ class Infer:
                 done.append(_malformed(job, model, error.message))
         if not runnable:
             return done
-        inferences = await self._engine.run_each(
-            model.terms.program_root,
-            model.schema,
-            [inputs for _, inputs in runnable],
-            model.terms.tier,
-        )
+        try:
+            inferences = await self._engine.run_each(
+                model.terms.program_root,
+                model.schema,
+                [inputs for _, inputs in runnable],
+                model.terms.tier,
+            )
+        except ModelFileError as error:
+            raise ModelFileError(
+                f"model {short(model.id)}: {error.message}; mend it by `{self._had_again(model)}`"
+            ) from error
         for (job, _), inference in zip(runnable, inferences, strict=True):
-            if isinstance(inference, OracleError):
-                done.append(self._failed(job, model, inference))
-            else:
-                done.append(_outcome(job, model, inference))
+            done.append(self._checked(job, model, inference))
         return done
 
+    def _had_again(self, model: Model) -> str:
+        """Nobody else need have the file of a model of one's own."""
+        if model.registrar == self._operator:
+            return "oracle model add FILE"
+        return f"oracle model fetch 0x{model.id.hex()}"
+
+    def _checked(
+        self, job: Job, model: Model, inference: Inference | OracleError
+    ) -> Outcome | JobMove:
+        if isinstance(inference, OracleError):
+            return self._failed(job, model, inference)
+        if inference.trace is None and model.terms.tier is not Tier.UNPROVEN:
+            return self._unusable(job, InferenceError("a program was run without its trace"))
+        try:
+            outcome = _outcome(job, model, inference)
+        except TensorError as error:
+            return self._failed(job, model, UnusableOutput(error.message))
+        self._breaker.succeeded(Kind.INFERENCE)
+        return outcome
+
     def _unusable(self, job: Job, error: OracleError) -> JobMove:
-        """Silence costs the bond, and until the deadline a file or a thread may be mended."""
+        """Silence costs twice the fee, and until the deadline a file or a thread may be mended."""
+        kind = Kind.STORAGE if isinstance(error, StorageError) else Kind.INFERENCE
+        self._breaker.failed(kind, error.message, job.request_id)
         _log.error("inference failed", request=short(job.request_id), error=error.message)
         if self._clock.now() > job.request.deadline:
             return JobMove(job.request_id, Trigger.COMPUTE_FAILED, {"reason": error.message})
@@ -177,7 +233,32 @@ class Infer:
         # convicted, and that costs far more than silence.
         if isinstance(error, UnusableOutput) and model.terms.tier is Tier.UNPROVEN:
             return _malformed(job, model, error.message)
+        if isinstance(error, RunTimedOut | RunCrashed):
+            return self._struck(job, error)
+        if isinstance(error, RunCutShort):
+            return self._postponed(job, error)
         return self._unusable(job, error)
+
+    def _struck(self, job: Job, error: OracleError) -> JobMove:
+        """Its run ended the process, or had to be ended: once may be chance, twice is poison."""
+        self._breaker.failed(Kind.INFERENCE, error.message, job.request_id)
+        strikes = job.strikes + 1
+        if strikes < MOST_STRIKES:
+            _log.error("inference failed", request=short(job.request_id), error=error.message)
+            move = self._postponed(job, error)
+            move.patch["strikes"] = strikes
+            return move
+        reason = f"{error.message} ({strikes} times): it is not run again"
+        return JobMove(
+            job.request_id, Trigger.COMPUTE_FAILED, {"reason": reason, "strikes": strikes}
+        )
+
+    def _later(self, job: Job) -> JobMove:
+        return JobMove(
+            job.request_id,
+            Trigger.POSTPONE,
+            {"not_before": self._clock.now() + _SUSPECTS_APART_SECONDS},
+        )
 
     def _postponed(self, job: Job, error: OracleError) -> JobMove:
         tried = job.attempts + 1
@@ -225,52 +306,6 @@ class Infer:
                 for done in traced
             ]
         )
-
-    async def _sign(self, outcomes: Sequence[Outcome]) -> list[JobMove]:
-        if not outcomes:
-            return []
-        answers = [
-            Answer.of(
-                done.job.request_id, done.job.request, self._operator, done.result, done.trace_root
-            )
-            for done in outcomes
-        ]
-        digests = [answer.digest(self._domain) for answer in answers]
-        try:
-            await self._jobs.reserve_signatures(
-                SIGNATURE_KIND,
-                [
-                    (done.job.request_id, digest)
-                    for done, digest in zip(outcomes, digests, strict=True)
-                ],
-            )
-        except SignedTwice as error:
-            return await self._sign_apart(outcomes, error)
-        return [
-            JobMove(
-                done.job.request_id,
-                Trigger.COMPUTED,
-                {
-                    "result": done.result,
-                    "answer": answer,
-                    "signature": self._signer.sign_digest(digest),
-                    "session": done.session,
-                    "inference_seconds": done.seconds,
-                    "reason": done.note,
-                    "attempts": 0,
-                    "not_before": 0.0,
-                },
-            )
-            for done, answer, digest in zip(outcomes, answers, digests, strict=True)
-        ]
-
-    async def _sign_apart(self, outcomes: Sequence[Outcome], error: SignedTwice) -> list[JobMove]:
-        """One of these must not be signed: it fails alone."""
-        if len(outcomes) > 1:
-            return [move for done in outcomes for move in await self._sign([done])]
-        request_id = outcomes[0].job.request_id
-        _log.error("not signed", request=short(request_id), error=error.message)
-        return [JobMove(request_id, Trigger.COMPUTE_FAILED, {"reason": error.message})]
 
 
 def _outcome(job: Job, model: Model, inference: Inference) -> Outcome:

@@ -10,21 +10,36 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Awaitable, Callable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
+from oracle.core.dispute import RevealDemand
+from oracle.core.health import Reason, Standing, Vitals
 from oracle.core.job import JobState
-from oracle.core.types import Address
-from oracle.errors import IllegalTransition, OracleError, WrongChain
-from oracle.ports import Clock, Heartbeat, HeartbeatSink, JobStore
+from oracle.core.types import Address, format_opg
+from oracle.errors import IllegalTransition, OracleError, StorageError, WrongChain
+from oracle.ports.clock import Clock
+from oracle.ports.health import EndpointReport, Heartbeat, HeartbeatSink
+from oracle.ports.jobs import JobStore
+from oracle.service.fleet import Fleet
+from oracle.service.lead import Leadership
+from oracle.service.reveal import demand_facts
 from oracle.service.watch import Watch
 
 _log = structlog.get_logger("oracle.node")
 
+Owed = Callable[[], Awaitable[Sequence[RevealDemand]]]
+
+ENDED_BY = "end"
+"""Where the last heartbeat has what ended the node, if it did not end in order."""
+
 _LONGEST_PAUSE_SECONDS = 30.0
+_STANDING_BY_SECONDS = 0.25
 _UNFINISHED = (
     JobState.ACCEPTING,
     JobState.ACCEPTED,
@@ -44,6 +59,9 @@ class Step:
         wakes: names of the steps that have work after a round that did some.
         idle_seconds: longest wait between rounds; None waits for the doorbell alone.
         intake: True where it takes on new work, which stops when the node drains.
+        needs: what this worker must lead for a round; None for what every worker does.
+        patience_seconds: a round that takes longer hangs.
+        progress: when a long round was last seen to get on, on the monotonic clock.
     """
 
     name: str
@@ -51,6 +69,9 @@ class Step:
     wakes: Sequence[str] = ()
     idle_seconds: float | None = None
     intake: bool = False
+    needs: Leadership | None = None
+    patience_seconds: float = 300.0
+    progress: Callable[[], float] | None = None
     doorbell: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -76,7 +97,20 @@ class Node:
         heartbeat_seconds: float = 2.0,
         drain_seconds: float = 60.0,
         serving: str | None = None,
+        fleet: Fleet | None = None,
+        owed: Owed | None = None,
+        more_trouble: Callable[[], Mapping[str, str | None]] = dict,
+        wanting: Callable[[], Sequence[Reason]] = tuple,
+        endpoints: Callable[[], Sequence[EndpointReport]] = tuple,
     ) -> None:
+        """
+        Args:
+            fleet: this worker among those that share its queue; None where there never are others.
+            owed: demands to reveal that can still be met; a node drains after them.
+            more_trouble: what is wrong though no step fails, or None, by where it is.
+            wanting: what costs money though the node does its job.
+            endpoints: how each of the chain's endpoints is doing.
+        """
         self._steps = {step.name: step for step in steps}
         self._duties = duties
         self._watch = watch
@@ -87,10 +121,74 @@ class Node:
         self._heartbeat_seconds = heartbeat_seconds
         self._drain_seconds = drain_seconds
         self._serving = serving
+        self.private: str | None = None
+        """URL of the server for its operator, once that listens."""
+        self._fleet = fleet
+        self._owed = owed
+        self._more_trouble = more_trouble
+        self._wanting = wanting
+        self._endpoints = endpoints
         self._started_at = clock.now()
         self._trouble: dict[str, str] = {}
         self._draining = False
         self._stop = asyncio.Event()
+        self._busy_since: dict[str, float] = {}
+
+    @property
+    def draining(self) -> bool:
+        return self._draining
+
+    def hung(self) -> Mapping[str, float]:
+        """Steps whose round has not ended in its time, with the seconds since it got on."""
+        now, found = time.monotonic(), {}
+        for name, since in self._busy_since.items():
+            step = self._steps[name]
+            if step.progress is not None:
+                since = max(since, step.progress())
+            if now - since > step.patience_seconds:
+                found[name] = round(now - since, 1)
+        return found
+
+    def vitals(self) -> Vitals:
+        """What its health is judged by."""
+        return Vitals(
+            started_at=self._started_at,
+            following=self._watch.following(self._trouble.get("watch")),
+            standing=Standing() if self._fleet is None else self._fleet.lead.vitals,
+            hung=self.hung(),
+            intake=self._more_trouble().get("intake"),
+            draining=self._draining,
+            wanting=tuple(self._wanting()),
+        )
+
+    def summary(self) -> str:
+        """How the node is doing, in one line."""
+        head, cursor = self._watch.head, self._watch.cursor
+        doing = "draining" if self._draining else "serving"
+        where = "the chain not read yet"
+        if head is not None:
+            where = f"block {cursor.number if cursor else 'none'} of {head.number}"
+        trouble = "; ".join(f"{where}: {what}" for where, what in self._troubles().items())
+        return " ".join(f"{doing}, {where}, {trouble or 'no trouble'}".split())
+
+    def heartbeat(self, *, ended: bool = False) -> Heartbeat:
+        """How the node is doing at this moment."""
+        head, cursor = self._watch.head, self._watch.cursor
+        return Heartbeat(
+            process_id=os.getpid(),
+            operator=self._operator,
+            started_at=self._started_at,
+            beat_at=self._clock.now(),
+            head_block=head.number if head else None,
+            cursor_block=cursor.number if cursor else None,
+            draining=self._draining,
+            trouble=self._troubles(),
+            serving=self._serving,
+            private=self.private,
+            endpoints=self._endpoints(),
+            standing=None if self._fleet is None else self._fleet.lead.standing,
+            ended=ended,
+        )
 
     def drain(self) -> None:
         """Takes on no more work and ends when what is begun is finished, or time is up."""
@@ -115,24 +213,41 @@ class Node:
             )
         scheduler.add_job(self._beat, "interval", seconds=self._heartbeat_seconds)
         scheduler.start()
+        if self._fleet is not None:
+            await self._fleet.lead.refresh()
         self._beat()
         loops = [asyncio.create_task(self._loop(step)) for step in self._steps.values()]
+        if self._fleet is not None:
+            loops.append(asyncio.create_task(self._fleet.lead.run()))
         ending = asyncio.create_task(self._until_done())
         try:
             done, _ = await asyncio.wait([*loops, ending], return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
+        except Exception as error:
+            self._trouble[ENDED_BY] = (
+                error.message if isinstance(error, OracleError) else repr(error)
+            )
+            raise
         finally:
             scheduler.shutdown(wait=False)
             await _end({*loops, ending})
-            self._beat()
+            if self._fleet is not None:
+                await self._fleet.lead.release()
+            self._beat(ended=True)
 
     async def _loop(self, step: Step) -> None:
         failures = 0
         while True:
             step.doorbell.clear()
             worked = False
+            if step.needs is not None and not step.needs.held:
+                failures = 0
+                self._trouble.pop(step.name, None)
+                await asyncio.sleep(_STANDING_BY_SECONDS)
+                continue
             if not (step.intake and self._draining):
+                self._busy_since[step.name] = time.monotonic()
                 try:
                     worked = await step.cycle()
                     failures = 0
@@ -147,6 +262,8 @@ class Node:
                         continue
                     self._trouble[step.name] = error.message
                     _log.warning("step failed", step=step.name, error=error.message)
+                finally:
+                    self._busy_since.pop(step.name, None)
             if worked:
                 for name in step.wakes:
                     self._steps[name].doorbell.set()
@@ -164,35 +281,76 @@ class Node:
         deadline: float | None = None
         while not self._stop.is_set():
             if self._draining:
+                owed = await self._demands_left()
                 if deadline is None:
+                    if self._fleet is not None:
+                        await self._fleet.retire()
                     deadline = self._clock.now() + self._drain_seconds
                     _log.info("draining", seconds=self._drain_seconds)
-                left = await self._jobs.jobs(_UNFINISHED, limit=1)
-                if not left:
+                    for demand in owed or ():
+                        _log.warning("a demand is to be met first", **demand_facts(demand))
+                if owed == [] and await self._finished():
+                    await self._tell_what_is_open()
                     _log.info("drained")
                     return
                 if self._clock.now() >= deadline:
                     _log.warning("drain timed out; the rest waits in the job table")
+                    for demand in owed or ():
+                        _log.critical(
+                            "a demand is left: start the node again before its deadline, or the "
+                            "bond is lost",
+                            **demand_facts(demand),
+                        )
+                    await self._tell_what_is_open()
                     return
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), 0.2)
 
-    def _beat(self) -> None:
-        head, cursor = self._watch.head, self._watch.cursor
-        trouble = {} if self._watch.trouble is None else {"watch": self._watch.trouble}
-        self._heartbeat.write(
-            Heartbeat(
-                process_id=os.getpid(),
-                operator=self._operator,
-                started_at=self._started_at,
-                beat_at=self._clock.now(),
-                head_block=head.number if head else None,
-                cursor_block=cursor.number if cursor else None,
-                draining=self._draining,
-                trouble=trouble | self._trouble,
-                serving=self._serving,
+    async def _finished(self) -> bool:
+        """Whether nothing is begun that is not ended; not, where it cannot be found out now."""
+        try:
+            if self._fleet is not None:
+                return not await self._fleet.begun(_UNFINISHED)
+            return not await self._jobs.jobs(_UNFINISHED, limit=1)
+        except OracleError as error:
+            _log.warning("jobs cannot be read", error=error.message)
+            return False
+
+    async def _tell_what_is_open(self) -> None:
+        """An answer can be disputed while nobody is here to show its trace."""
+        try:
+            found = await self._jobs.disputable(self._clock.now())
+        except OracleError as error:
+            _log.warning("jobs cannot be read", error=error.message)
+            return
+        if found is not None:
+            _log.warning(
+                "answers are not final: a demand until then needs this node",
+                answers=found.answers,
+                until=datetime.fromtimestamp(found.until, UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
+                opg_at_stake=format_opg(found.bonds),
             )
-        )
+
+    async def _demands_left(self) -> Sequence[RevealDemand] | None:
+        """None where it cannot be found out now."""
+        try:
+            return [] if self._owed is None else list(await self._owed())
+        except OracleError as error:
+            _log.warning("demands cannot be read", error=error.message)
+            return None
+
+    def _troubles(self) -> dict[str, str]:
+        found = {"watch": self._watch.trouble, **self._more_trouble()}
+        hung = {name: f"has not come back for {late} s" for name, late in self.hung().items()}
+        if self._fleet is not None:
+            found["lease"] = self._fleet.lead.trouble
+        return {where: what for where, what in found.items() if what} | hung | self._trouble
+
+    def _beat(self, *, ended: bool = False) -> None:
+        try:
+            self._heartbeat.write(self.heartbeat(ended=ended))
+        except StorageError as error:
+            _log.error("no heartbeat", error=error.message)
 
 
 async def _end(tasks: set[asyncio.Task[None]]) -> None:

@@ -7,13 +7,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from oracle.core.economics import Estimate, GasParts
 from oracle.core.request import Request
 from oracle.core.types import format_opg
 
 ACCEPT_GAS = 60_000
 ANSWER_GAS = 75_000
-SETTLE_GAS = 45_000
-"""Gas of one job's transactions, rounded up from `snapshots/`; only for the profit gate."""
+SETTLE_GAS = 60_000
+"""Gas of one job's transactions, each sent alone, rounded up (`oracle bench gas`); only for the
+profit gate. The first settlement that credits an account takes 17,100 more, once."""
+
+MOST_STRIKES = 2
+"""A request that ended the inference process so often is given up. After the first time it is run
+alone: it may have been a neighbour's fault, and it may not be given a neighbour again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +27,7 @@ class Policy:
     """An operator's terms.
 
     Attributes:
-        minimum_fee: smallest fee, in base units.
+        minimum_fee: smallest fee, in base units; None for the price of the own standing offer.
         answer_margin_seconds: time that must be left until the deadline when work starts.
         max_callback_gas: most gas for a consumer's notice, which the operator pays when it settles.
         max_window_seconds: longest challenge window, for which bond and fee are out of reach.
@@ -29,7 +35,7 @@ class Policy:
         margin_percent: profit wanted over the cost of gas.
     """
 
-    minimum_fee: int = 0
+    minimum_fee: int | None = None
     answer_margin_seconds: int = 5
     max_callback_gas: int = 500_000
     max_window_seconds: int = 604_800
@@ -39,25 +45,70 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What is known when a request is judged: base units, wei, Unix seconds."""
+    """What is known when a request is judged: base units, wei, Unix seconds.
+
+    `offer_price` is that of the operator's own standing offer for the model; None where it has none
+    or where it does not matter.
+    """
 
     chain_time: int
     free_stake: int
     gas_price_wei: int
+    offer_price: int | None = None
+
+
+def gas_parts(request: Request, *, with_accept: bool) -> GasParts:
+    """The gas that serving a request is expected to take, callback included."""
+    accept = ACCEPT_GAS if with_accept else 0
+    return GasParts(accept, ANSWER_GAS, SETTLE_GAS, request.callback_gas_limit)
 
 
 def gas_cost_wei(request: Request, gas_price_wei: int, *, with_accept: bool) -> int:
     """What serving a request costs in gas, callback included."""
-    gas = ANSWER_GAS + SETTLE_GAS + request.callback_gas_limit + (ACCEPT_GAS if with_accept else 0)
-    return gas * gas_price_wei
+    return gas_parts(request, with_accept=with_accept).total * gas_price_wei
+
+
+def judged(
+    request: Request,
+    circumstances: Circumstances,
+    policy: Policy,
+    *,
+    bound: bool = False,
+    unservable: str | None = None,
+    now: float,
+) -> Estimate:
+    """The decision on a request, with the sum that led to it.
+
+    Args:
+        bound: a standing offer has decided already; no acceptance is to be paid for.
+        unservable: why it could not be served, whatever it paid; None where it could.
+        now: Unix seconds by the worker's clock.
+    """
+    reason = unservable or objection(request, circumstances, policy)
+    return Estimate(
+        decision="bound" if bound else "admit" if reason is None else "decline",
+        objection=reason,
+        judged_at=now,
+        fee=request.fee,
+        wei_per_opg=policy.wei_per_opg,
+        margin_percent=policy.margin_percent,
+        gas_price_wei=circumstances.gas_price_wei,
+        gas=gas_parts(request, with_accept=not bound),
+    )
 
 
 def objection(request: Request, circumstances: Circumstances, policy: Policy) -> str | None:
     """Why a request that is not yet accepted should be left alone, or None."""
-    if request.fee < policy.minimum_fee:
+    if policy.minimum_fee is not None and request.fee < policy.minimum_fee:
         return (
             f"the fee of {format_opg(request.fee)} OPG is below the minimum of "
             f"{format_opg(policy.minimum_fee)} OPG"
+        )
+    offered = circumstances.offer_price
+    if policy.minimum_fee is None and offered is not None and request.fee < offered:
+        return (
+            f"the fee of {format_opg(request.fee)} OPG is below the {format_opg(offered)} OPG of "
+            "this operator's own offer"
         )
     if request.bond > circumstances.free_stake:
         return (

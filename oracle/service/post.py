@@ -7,16 +7,18 @@ one that is refused: both are handed in.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
 from oracle.core.job import Job
+from oracle.core.serving import SENT
 from oracle.core.transaction import Call, Purpose
 from oracle.core.types import Address
 from oracle.errors import ChainUnreachable, ContractReverted
-from oracle.ports import ItemCode, JobMove, JobStore, OracleContract, TransactionGateway
+from oracle.ports.contracts import ItemCode, OracleContract
+from oracle.ports.jobs import JobMove, JobStore
+from oracle.ports.sending import Sending, TransactionGateway
 from oracle.service import journal
-from oracle.service.transact import Transact
 
 _CALLBACK_GAS_BUDGET = 8_000_000
 """Most callback gas one batch may promise, so that it fits a block with room to spare."""
@@ -31,7 +33,7 @@ class Post:
         self,
         jobs: JobStore,
         gateway: TransactionGateway,
-        transact: Transact,
+        transact: Sending,
         contract: OracleContract,
         sender: Address,
     ) -> None:
@@ -45,16 +47,29 @@ class Post:
         """How many more transactions may be opened now; 0 or less for none."""
         return await self._transact.room()
 
+    async def unserved(self, purpose: Purpose, jobs: Sequence[Job]) -> list[Job]:
+        """The jobs that no open transaction serves; the others are marked as sent.
+
+        After a reorg a job may come to its step again while what was sent for it, reopened by the
+        same reorg, is about to be mined.
+        """
+        served = await self._transact.under_way(purpose)
+        again = [job for job in jobs if job.request_id in served]
+        if again:
+            moves = [JobMove(job.request_id, SENT[purpose]) for job in again]
+            journal.record(await self._jobs.move(moves))
+        return [job for job in jobs if job.request_id not in served]
+
     async def post(
         self,
         purpose: Purpose,
         jobs: Sequence[Job],
-        calldata: Callable[[Sequence[Job]], bytes],
+        calldata: Callable[[Sequence[Job]], Awaitable[bytes]],
         setback: Callable[[Job, str], JobMove],
     ) -> None:
         """Submits what the chain would take; moves the others by `setback(job, reason)`."""
         to = self._contract.address
-        data = calldata(jobs)
+        data = await calldata(jobs)
         try:
             # Asked at once: nearly always the chain would take everything, and one wait is enough.
             returned, gas = await asyncio.gather(
@@ -74,7 +89,7 @@ class Post:
                 journal.record(await self._jobs.move(refused))
                 if not kept:
                     return
-                data = calldata(kept)
+                data = await calldata(kept)
                 gas = await self._gateway.estimate_gas(self._sender, to, data)
         except ContractReverted as error:
             journal.record(await self._jobs.move([setback(job, error.message) for job in jobs]))
@@ -91,6 +106,16 @@ async def abreast(posts: Iterable[Coroutine[Any, Any, None]]) -> None:
     for outcome in await asyncio.gather(*posts, return_exceptions=True):
         if isinstance(outcome, BaseException):
             raise outcome
+
+
+def alike(jobs: Sequence[Job], most: int) -> list[Job]:
+    """The first jobs that were tried as often, in ever smaller batches as tries fail.
+
+    One that spoils its batch is soon alone with its fault; those that were never tried go first.
+    """
+    by_tries = sorted(jobs, key=lambda job: job.attempts)
+    tries = by_tries[0].attempts if by_tries else 0
+    return [job for job in by_tries if job.attempts == tries][: max(1, most >> tries)]
 
 
 def within_one_transaction(jobs: Sequence[Job], gas_of: Callable[[Job], int]) -> list[Job]:

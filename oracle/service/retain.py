@@ -6,7 +6,8 @@ Knows nothing of files, or of how a trace came to be kept.
 from __future__ import annotations
 
 from oracle.errors import StorageError
-from oracle.ports import Clock, TraceStore
+from oracle.ports.clock import Clock
+from oracle.ports.traces import TraceStore
 
 
 class Retain:

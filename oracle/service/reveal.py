@@ -12,31 +12,40 @@ from dataclasses import dataclass
 import structlog
 
 from oracle.core.dispute import RevealDemand
-from oracle.core.job import Job
+from oracle.core.event import BlockRef
+from oracle.core.job import Job, JobState
 from oracle.core.transaction import Call, Purpose, TransactionState
 from oracle.core.types import ZERO_BYTES32, Address
 from oracle.court.commitment import no_rows_root
 from oracle.errors import NotFound, OracleError, StorageError
-from oracle.ports import (
-    ChainReader,
-    Clock,
-    CourtContract,
-    DemandSource,
-    DemandStore,
-    JobStore,
-    TraceHold,
-    TraceOpener,
-    TraceStore,
-    TransactionGateway,
-    TransactionStore,
-)
+from oracle.ports.clock import Clock
+from oracle.ports.contracts import CourtContract
+from oracle.ports.demands import DemandSource, DemandStore
+from oracle.ports.jobs import JobStore
+from oracle.ports.publishing import TraceOpener
+from oracle.ports.reading import HeadReader
+from oracle.ports.sending import Sending, TransactionGateway, TransactionStore
+from oracle.ports.traces import TraceHold, TraceStore
 from oracle.service.journal import short
-from oracle.service.transact import Transact
+from oracle.service.lead import Lead
 
 _log = structlog.get_logger("oracle.reveal")
 
 _TRACE_MARGIN_SECONDS = 86_400
 """A trace outlives the latest end of its window by a day, for those who come late."""
+
+
+_DISPUTABLE = (
+    JobState.COMPUTED,
+    JobState.ANSWERING,
+    JobState.ANSWERED,
+    JobState.SETTLING,
+    JobState.ORPHANED,
+)
+"""What may be answered on chain and is not final, though our logs may not say so yet."""
+
+_OTHERS_HAVE_SECONDS = 20.0
+"""Twice a lease's life: by then a worker that has the trace has shown it, or is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +66,23 @@ class RevealPolicy:
 class Reveal:
     def __init__(
         self,
-        reader: ChainReader,
+        reader: HeadReader,
         source: DemandSource,
         demands: DemandStore,
         jobs: JobStore,
         transactions: TransactionStore,
         court: CourtContract,
         gateway: TransactionGateway,
-        transact: Transact,
+        transact: Sending,
         traces: TraceStore,
         opener: TraceOpener,
         clock: Clock,
         operator: Address,
         sender: Address,
         policy: RevealPolicy,
+        lead: Lead | None = None,
     ) -> None:
+        """Args: lead: what this worker leads among several; None where there never are others."""
         self._reader = reader
         self._source = source
         self._demands = demands
@@ -87,6 +98,11 @@ class Reveal:
         self._sender = sender
         self._policy = policy
         self._calldata: dict[RevealDemand, bytes] = {}
+        self._refused: set[RevealDemand] = set()
+        self._followed: BlockRef | None = None
+        self._lead = lead
+        self._held: set[RevealDemand] = set()
+        self._missed: dict[RevealDemand, float] = {}
 
     async def cycle(self) -> bool:
         """Looks for demands and answers those that wait. True where something was sent.
@@ -94,20 +110,44 @@ class Reveal:
         Raises:
             OracleError: the first demand that cannot be met; the others were seen to.
         """
-        await self._follow()
+        if self._lead is None or self._lead.chain.held:
+            await self._follow()
         worked, failure = False, None
         for demand in await self._demands.pending():
             try:
+                if not await self._is_ours(demand):
+                    self._refused.add(demand)
+                    continue
                 worked |= await self._answer(demand)
+                self._refused.discard(demand)
             except OracleError as error:
-                _log.critical("a demand cannot be met", error=error.message, **_facts(demand))
+                self._refused.add(demand)
+                _log.critical("a demand cannot be met", error=error.message, **demand_facts(demand))
                 failure = failure or error
         if failure is not None:
             raise failure
         return worked
 
+    async def owed(self) -> list[RevealDemand]:
+        """Demands that wait and can still be met, as far as is known: not too late, and of traces
+        that are here. The most urgent first.
+
+        Raises:
+            OracleError: the database, or the chain's time, cannot be read.
+        """
+        pending = await self._demands.pending()
+        if not pending:
+            return []
+        now = await self._gateway.chain_time()
+        return [one for one in pending if one.deadline >= now and one not in self._refused]
+
     async def _follow(self) -> None:
+        """Reads on, as long as there is an answer of ours that a demand could be about."""
+        if not await self._jobs.jobs(_DISPUTABLE, limit=1):
+            return
         head = await self._reader.head()
+        if head == self._followed:
+            return
         cursor = await self._demands.cursor()
         first = self._policy.start_block
         if cursor is not None:
@@ -119,10 +159,10 @@ class Reveal:
                 _log.error(
                     "DEMAND: leaves of a trace must be shown, or the bond is lost",
                     seconds_left=round(demand.deadline - self._clock.now()),
-                    **_facts(demand),
+                    **demand_facts(demand),
                 )
-                await self._hold(demand)
             first = last + 1
+        self._followed = head
 
     async def _hold(self, demand: RevealDemand) -> None:
         """The answer may be disputed for longer now, so its trace is kept for longer."""
@@ -135,6 +175,33 @@ class Reveal:
         )
         await self._traces.keep_until([hold])
 
+    async def _is_ours(self, demand: RevealDemand) -> bool:
+        """Whether this worker is to see to a demand: it has the trace, or leads and nobody has."""
+        root = demand.commitment.trace_root
+        if await self._traces.find(root) is not None:
+            if demand not in self._held:
+                await self._hold(demand)
+                self._held.add(demand)
+            return True
+        return self._lead is None or self._lead.chain.held
+
+    async def _is_left_to_others(self, demand: RevealDemand) -> bool:
+        """Whether to wait for the worker that has the trace; not for ever."""
+        root = demand.commitment.trace_root
+        if self._lead is None or self._lead.alone or root == no_rows_root(demand.program_root):
+            return False
+        if await self._traces.find(root) is not None:
+            return False
+        if demand.request_id in await self._transactions.under_way(Purpose.REVEAL):
+            return True
+        now = self._clock.now()
+        if now - self._missed.setdefault(demand, now) < _OTHERS_HAVE_SECONDS:
+            return True
+        raise StorageError(
+            f"no worker that lives has shown the trace 0x{root.hex()}, which is not here",
+            hint="start the worker that computed it, on its data directory, before the deadline",
+        )
+
     async def _answer(self, demand: RevealDemand) -> bool:
         job = await self._jobs.job(demand.request_id)
         if job is None:
@@ -143,12 +210,14 @@ class Reveal:
                 hint="run the node on the data directory that gave the answer",
             )
         if job.state.terminal or not await self._court.is_pending(demand):
-            _log.info("demand over", **_facts(demand))
+            _log.info("demand over", **demand_facts(demand))
             await self._close(demand)
             return False
         if await self._gateway.chain_time() > demand.deadline:
-            _log.critical("a demand was not met in time: the bond is lost", **_facts(demand))
+            _log.critical("a demand was not met in time: the bond is lost", **demand_facts(demand))
             await self._close(demand)
+            return False
+        if await self._is_left_to_others(demand):
             return False
         data = self._calldata.get(demand)
         if data is None:
@@ -164,6 +233,9 @@ class Reveal:
     async def _close(self, demand: RevealDemand) -> None:
         await self._demands.close(demand)
         self._calldata.pop(demand, None)
+        self._held.discard(demand)
+        self._missed.pop(demand, None)
+        self._refused.discard(demand)
 
     async def _written(self, demand: RevealDemand, job: Job) -> bytes:
         root, leaves = demand.commitment.trace_root, demand.leaves
@@ -185,7 +257,8 @@ class Reveal:
         return self._court.reveal_data(job.request, demand, opening.data, opening.path)
 
 
-def _facts(demand: RevealDemand) -> dict[str, object]:
+def demand_facts(demand: RevealDemand) -> dict[str, object]:
+    """What is demanded, of whom and until when, by name."""
     leaves = demand.leaves
     return {
         "request": short(demand.request_id),

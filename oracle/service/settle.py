@@ -8,15 +8,11 @@ from oracle.core.job import Job, JobState, Trigger
 from oracle.core.receipt import Answer, AnswerCommitment
 from oracle.core.transaction import Purpose
 from oracle.core.types import ZERO_ADDRESS, ZERO_BYTES32, Address
-from oracle.ports import (
-    Clock,
-    JobMove,
-    JobStore,
-    OracleContract,
-    SettleItem,
-    TransactionGateway,
-)
-from oracle.service.post import Post, within_one_transaction
+from oracle.ports.clock import Clock
+from oracle.ports.contracts import OracleContract, SettleItem
+from oracle.ports.jobs import JobMove, JobStore
+from oracle.ports.sending import TransactionGateway
+from oracle.service.post import Post, alike, within_one_transaction
 
 _SLOWEST_RETRY_SECONDS = 600.0
 _CLOCK_TOLERANCE_SECONDS = 15
@@ -56,15 +52,16 @@ class Settle:
             await self._gateway.chain_time(), int(self._clock.now()) - _CLOCK_TOLERANCE_SECONDS
         )
         ready = [job for job in answered if (job.settle_at or 0) <= chain_time]
+        ready = await self._post.unserved(Purpose.SETTLE, ready)
         jobs = within_one_transaction(
-            ready[: self._batch], lambda job: job.request.callback_gas_limit
+            alike(ready, self._batch), lambda job: job.request.callback_gas_limit
         )
         if not jobs:
             return False
         await self._post.post(Purpose.SETTLE, jobs, self._calldata, self._later)
         return True
 
-    def _calldata(self, jobs: Sequence[Job]) -> bytes:
+    async def _calldata(self, jobs: Sequence[Job]) -> bytes:
         return self._contract.settle_batch_data([self._item(job) for job in jobs])
 
     def _item(self, job: Job) -> SettleItem:

@@ -5,10 +5,10 @@ Each method is one database transaction. Knows nothing of what a case is about.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-from sqlalchemy import Connection, RowMapping, delete, insert, select, update
+from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
 
 from oracle.core.case import UNFINISHED, Case, CaseState
 from oracle.core.types import Address
@@ -61,12 +61,28 @@ class SqlCaseStore:
         )
         await self._database.run(lambda connection: connection.execute(query))
 
+    async def reopen_convictions(self) -> None:
+        """A fork may have taken one away: they are looked up on the chain again."""
+
+        def work(connection: Connection) -> None:
+            for state, proof in (
+                (CaseState.ACCUSED, cases.c.proof.is_not(None)),
+                (CaseState.HELD, cases.c.proof.is_(None)),
+            ):
+                connection.execute(
+                    update(cases)
+                    .where(cases.c.state == CaseState.CONVICTED, proof)
+                    .values(state=state, attempts=0, not_before=0.0)
+                )
+
+        await self._database.run(work)
+
     async def unfinished(self, due_at: float | None = None) -> list[Case]:
         """Cases that have not ended, oldest first; only those due, if a time is given."""
         query = select(cases).where(cases.c.state.in_(UNFINISHED))
         if due_at is not None:
             query = query.where(cases.c.not_before <= due_at)
-        query = query.order_by(cases.c.block_number)
+        query = query.order_by(cases.c.block_number, cases.c.request_id)
         return await self._database.read(
             lambda connection: [_case(row) for row in connection.execute(query).mappings()]
         )
@@ -76,6 +92,13 @@ class SqlCaseStore:
         query = select(cases).order_by(cases.c.block_number)
         return await self._database.read(
             lambda connection: [_case(row) for row in connection.execute(query).mappings()]
+        )
+
+    async def counts(self) -> Mapping[CaseState, int]:
+        """How many cases stand where; reads none of them."""
+        query = select(cases.c.state, func.count()).group_by(cases.c.state)
+        return await self._database.read(
+            lambda connection: {CaseState(state): n for state, n in connection.execute(query)}
         )
 
 

@@ -44,8 +44,10 @@ def job_of_event(event: RequestSeen, now: float) -> Job:
         session=None,
         inference_seconds=None,
         settle_at=None,
+        accepted_block=None,
         answered_block=None,
         settled_block=None,
+        ended_block=None,
         fee_earned=0,
         attempts=0,
         not_before=0.0,
@@ -92,12 +94,17 @@ def moving_columns(job: Job) -> Columns:
         "session": job.session,
         "inference_seconds": job.inference_seconds,
         "settle_at": job.settle_at,
+        "accepted_block": job.accepted_block,
         "answered_block": job.answered_block,
         "settled_block": job.settled_block,
+        "ended_block": job.ended_block,
         "fee_earned": job.fee_earned,
         "attempts": job.attempts,
         "not_before": job.not_before,
         "updated_at": job.updated_at,
+        "taken_by": job.taken_by,
+        "economics": job.economics,
+        "strikes": job.strikes,
     }
 
 
@@ -119,13 +126,18 @@ def job_of_row(row: RowMapping) -> Job:
         session=row["session"],
         inference_seconds=row["inference_seconds"],
         settle_at=row["settle_at"],
+        accepted_block=row["accepted_block"],
         answered_block=row["answered_block"],
         settled_block=row["settled_block"],
+        ended_block=row["ended_block"],
         fee_earned=row["fee_earned"],
         attempts=row["attempts"],
         not_before=row["not_before"],
         seen_at=row["seen_at"],
         updated_at=row["updated_at"],
+        taken_by=row["taken_by"],
+        economics=row["economics"],
+        strikes=row["strikes"],
     )
 
 
@@ -161,6 +173,7 @@ def attempt_columns(transaction_id: int, attempt: Attempt) -> Columns:
         "created_at": attempt.created_at,
         "last_sent_at": attempt.last_sent_at,
         "outcome": attempt.outcome,
+        "reason": attempt.reason,
     }
 
 
@@ -173,6 +186,7 @@ def attempt_of_row(row: RowMapping) -> Attempt:
         created_at=row["created_at"],
         last_sent_at=row["last_sent_at"],
         outcome=row["outcome"],
+        reason=row["reason"],
     )
 
 

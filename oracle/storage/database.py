@@ -13,7 +13,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, make_url
+from sqlalchemy import (
+    URL,
+    ColumnElement,
+    Connection,
+    Double,
+    Engine,
+    literal_column,
+    make_url,
+)
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError, StatementError
 
 from oracle.errors import ConfigurationError, OracleError, StorageError
@@ -48,6 +56,16 @@ def database_url(location: str | Path) -> URL:
     return url
 
 
+def is_there(location: str | Path) -> bool:
+    """Whether opening it finds a file, or another's server, rather than makes a file.
+
+    Raises:
+        ConfigurationError: as `database_url`.
+    """
+    url = database_url(location)
+    return url.get_backend_name() != "sqlite" or Path(url.database or "").is_file()
+
+
 class Database:
     """One engine, one connection, one thread. Calls are served in the order they are made."""
 
@@ -56,6 +74,8 @@ class Database:
     ) -> None:
         url = database_url(location)
         self._backend = _BACKENDS[url.get_backend_name()]
+        self.now: ColumnElement[float] = literal_column(self._backend.NOW, Double)
+        """The database's own clock in an SQL expression: Unix seconds at this moment."""
         self._engine: Engine = self._backend.engine(url, lock_timeout_seconds)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="storage")
         self._closed = False
@@ -78,9 +98,22 @@ class Database:
         """
         return await self._off_loop(work, self._backend.READ_OPTIONS)
 
+    async def run_beside(self, work: Work[Result]) -> Result:
+        """`run`, without waiting for the other writers: `work` locks the rows that it changes.
+
+        Raises:
+            StorageError: as of `run`.
+        """
+        return await self._off_loop(work, self._backend.BESIDE_OPTIONS)
+
     def run_blocking(self, work: Work[Result]) -> Result:
         """`run`, for a caller that has no event loop yet."""
         return self._thread.submit(self._transact, work, self._backend.WRITE_OPTIONS).result()
+
+    def distinction(self, connection: Connection) -> str:
+        """What tells this database from every other, a copy included; as work for `read`."""
+        copied = connection.exec_driver_sql("SELECT database_id FROM identity").scalar_one()
+        return f"{bytes(copied).hex()}-{self._backend.place(connection)}"
 
     async def close(self) -> None:
         """Lets what was begun end, then closes the connection. Closing again does nothing."""

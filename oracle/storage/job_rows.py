@@ -11,19 +11,23 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, insert, select, update
 
 from oracle.core.event import RequestSeen
 from oracle.core.job import Job, JobState, Trigger, advance, can_advance
+from oracle.core.receipt import Answer
+from oracle.core.serving import UNDONE
+from oracle.core.transaction import Purpose, TransactionState
 from oracle.errors import IllegalTransition, NotFound
-from oracle.ports import JobMove
+from oracle.ports.jobs import JobMove
 from oracle.storage.conversion import (
     changed,
     fixed_columns,
     job_of_row,
+    mined_columns,
     moving_columns,
 )
-from oracle.storage.tables import jobs
+from oracle.storage.tables import attempts, jobs, transaction_requests, transactions
 
 Item = TypeVar("Item")
 
@@ -104,10 +108,40 @@ def _moved(job: Job, move: JobMove, now: float) -> Job:
         state = advance(job.state, move.trigger)
     except IllegalTransition as error:
         raise IllegalTransition(f"0x{job.request_id.hex()}: {error.message}") from None
-    return replace(job, **move.patch, state=state, updated_at=now)
+    # Who computed it posts it, unless that fails: then it is anybody's again.
+    taken_by = job.taken_by if move.trigger is Trigger.COMPUTED else None
+    posted = move.posted
+    if posted is not None and job.answer is None:
+        # Given from a database that is lost: what is on the chain is enough to settle it. What is
+        # saved here is never changed for a log's sake, as it is what was signed.
+        answer = Answer.of(
+            job.request_id, job.request, posted.operator, posted.result, posted.trace_root
+        )
+        job = replace(job, answer=answer)
+    return replace(job, **move.patch, state=state, updated_at=now, taken_by=taken_by)
 
 
 # ---- reorgs
+
+
+def under_way(connection: Connection, purpose: Purpose) -> set[bytes]:
+    """The requests that open transactions of a purpose serve."""
+    query = (
+        select(transaction_requests.c.request_id)
+        .join(transactions, transactions.c.id == transaction_requests.c.transaction_id)
+        .where(transactions.c.state == TransactionState.OPEN, transactions.c.purpose == purpose)
+    )
+    return set(connection.scalars(query))
+
+
+def reopen_mined(connection: Connection, which: ColumnElement[bool]) -> None:
+    """Opens mined transactions again. Not every node puts them back into its pool, so they count
+    as not sent."""
+    hashes = select(transactions.c.mined_attempt_hash).where(which)
+    connection.execute(
+        update(attempts).where(attempts.c.hash.in_(hashes)).values(last_sent_at=None)
+    )
+    connection.execute(update(transactions).where(which).values(mined_columns(None)))
 
 
 def reanchored(job: Job, event: RequestSeen, now: float) -> Job:
@@ -134,6 +168,8 @@ def rewound(job: Job, ancestor_number: int, now: float) -> Job:
             return job
         return _forgetting_the_chain(job, advance(job.state, Trigger.ORPHANED), now)
     rewound_job = job
+    if job.ended_block is not None and job.ended_block > ancestor_number:
+        rewound_job = replace(_reopened(rewound_job, Trigger.END_UNMINED, now), ended_block=None)
     if job.settled_block is not None and job.settled_block > ancestor_number:
         rewound_job = replace(
             _reopened(rewound_job, Trigger.SETTLE_UNMINED, now), settled_block=None, fee_earned=0
@@ -142,7 +178,31 @@ def rewound(job: Job, ancestor_number: int, now: float) -> Job:
         rewound_job = replace(
             _reopened(rewound_job, Trigger.ANSWER_UNMINED, now), answered_block=None, settle_at=None
         )
+    if job.accepted_block is not None and job.accepted_block > ancestor_number:
+        rewound_job = replace(
+            _reopened(rewound_job, Trigger.ACCEPT_UNMINED, now),
+            accepted=False,
+            accepted_block=None,
+        )
     return rewound_job
+
+
+_WAITING = {state: (purpose, trigger) for purpose, (state, trigger) in UNDONE.items()}
+
+
+def stepped_back(job: Job, under_way: Mapping[Purpose, Collection[bytes]], now: float) -> Job:
+    """The job a step back, where it waits for a transaction that a reorg undid and we never sent.
+
+    Anybody may send a signed answer or a settlement; their transactions are not ours to repeat.
+    """
+    if job.state not in _WAITING:
+        return job
+    purpose, trigger = _WAITING[job.state]
+    if job.request_id in under_way[purpose] or (
+        job.state is JobState.ANSWERING and job.signature is None
+    ):
+        return job
+    return replace(job, state=advance(job.state, trigger), updated_at=now)
 
 
 def _reopened(job: Job, trigger: Trigger, now: float) -> Job:
@@ -158,8 +218,10 @@ def _forgetting_the_chain(job: Job, state: JobState, now: float) -> Job:
         reason=None,
         accepted=False,
         settle_at=None,
+        accepted_block=None,
         answered_block=None,
         settled_block=None,
+        ended_block=None,
         fee_earned=0,
         attempts=0,
         not_before=0.0,

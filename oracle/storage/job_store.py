@@ -1,4 +1,4 @@
-"""The job table, the cursor and the sign-once record: `oracle.ports.JobStore` over SQL.
+"""The job table, the cursor and the sign-once record: `ports.jobs.JobStore` over SQL.
 
 Each method is one database transaction. Knows what a job may become only through its table in core.
 """
@@ -7,26 +7,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, delete, func, insert, or_, select
 
 from oracle.core.event import BlockRef, RequestSeen
 from oracle.core.job import Job, JobState
-from oracle.core.transaction import TransactionState
+from oracle.core.transaction import Purpose, TransactionState
 from oracle.errors import SignedTwice
-from oracle.ports import Clock, DatabaseIdentity, JobMove, Totals
-from oracle.storage.conversion import block_of_row, job_of_event, job_of_row, mined_columns
+from oracle.ports.clock import Clock
+from oracle.ports.contracts import ItemCode
+from oracle.ports.jobs import DatabaseIdentity, Disputable, JobMove, Totals
+from oracle.storage.conversion import block_of_row, job_of_event, job_of_row
 from oracle.storage.database import Database
+from oracle.storage.job_queue import take_jobs
 from oracle.storage.job_rows import (
     chunks,
     load_jobs,
     move_jobs,
     moved_if_possible,
     reanchored,
+    reopen_mined,
     rewound,
     save_jobs,
+    stepped_back,
+    under_way,
 )
+from oracle.storage.lease_store import require_chain
 from oracle.storage.schema import bind
-from oracle.storage.tables import blocks, jobs, signatures, transactions
+from oracle.storage.tables import blocks, cursors, jobs, signatures, transactions
+
+_FINALISED = "finalised"
 
 BLOCKS_KEPT = 512
 """How far back a reorg can be followed to the common ancestor."""
@@ -35,9 +44,12 @@ BLOCKS_KEPT = 512
 class SqlJobStore:
     """Jobs in an SQL database."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, holder: str | None = None) -> None:
+        """Args: holder: the worker's name in its leases; one that only looks has none."""
         self._database = database
         self._clock = clock
+        self._holder = holder
+        self._takes = True
 
     async def bind(self, identity: DatabaseIdentity) -> None:
         await self._database.run(lambda connection: bind(connection, identity))
@@ -64,6 +76,7 @@ class SqlJobStore:
         now = self._clock.now()
 
         def work(connection: Connection) -> list[Job]:
+            require_chain(connection, self._holder)
             before = load_jobs(
                 connection,
                 [event.request_id for event in seen] + [move.request_id for move in moves],
@@ -87,34 +100,77 @@ class SqlJobStore:
         number = ancestor.number
         above = or_(
             jobs.c.block_number > number,
+            jobs.c.accepted_block > number,
             jobs.c.answered_block > number,
             jobs.c.settled_block > number,
+            jobs.c.ended_block > number,
         )
 
         def work(connection: Connection) -> list[Job]:
+            require_chain(connection, self._holder)
             query = select(jobs).where(above).with_for_update()
             before = {
                 row["request_id"]: job_of_row(row) for row in connection.execute(query).mappings()
             }
-            after = {key: rewound(job, number, now) for key, job in before.items()}
+            unmined = transactions.c.mined_block_number > number
+            reopen_mined(connection, unmined)
+            still_sent = {
+                purpose: under_way(connection, purpose)
+                for purpose in (Purpose.ACCEPT, Purpose.ANSWER, Purpose.SETTLE)
+            }
+            after = {
+                key: stepped_back(rewound(job, number, now), still_sent, now)
+                for key, job in before.items()
+            }
             after = {key: job for key, job in after.items() if job is not before[key]}
             save_jobs(connection, before, after)
-            connection.execute(
-                update(transactions)
-                .where(transactions.c.mined_block_number > number)
-                .values(mined_columns(None))
-            )
             connection.execute(delete(blocks).where(blocks.c.number > number))
             _stand_on(connection, ancestor)
             return list(after.values())
 
         return await self._database.run(work)
 
+    async def finalised(self) -> BlockRef | None:
+        query = select(blocks).join(
+            cursors, (cursors.c.name == _FINALISED) & (cursors.c.block_number == blocks.c.number)
+        )
+
+        def work(connection: Connection) -> BlockRef | None:
+            row = connection.execute(query).mappings().one_or_none()
+            return block_of_row(row) if row else None
+
+        return await self._database.read(work)
+
+    async def finalise(self, block: BlockRef) -> None:
+        def work(connection: Connection) -> None:
+            connection.execute(delete(cursors).where(cursors.c.name == _FINALISED))
+            connection.execute(insert(cursors), {"name": _FINALISED, "block_number": block.number})
+            _stand_on(connection, block)
+
+        await self._database.run(work)
+
     # ---- steps of the worker
 
     async def move(self, moves: Sequence[JobMove]) -> Sequence[Job]:
         now = self._clock.now()
         return await self._database.run(lambda connection: move_jobs(connection, moves, now))
+
+    async def take(self, states: Sequence[JobState], *, limit: int, due_at: float) -> Sequence[Job]:
+        def work(connection: Connection) -> list[Job]:
+            return take_jobs(
+                connection,
+                states,
+                holder=self._holder or "",
+                limit=limit,
+                due_at=due_at,
+                anew=self._takes,
+                now=self._database.now,
+            )
+
+        return await self._database.run_beside(work)
+
+    def stop_taking(self) -> None:
+        self._takes = False
 
     async def reserve_signatures(self, kind: str, digests: Sequence[tuple[bytes, bytes]]) -> None:
         now = self._clock.now()
@@ -187,9 +243,50 @@ class SqlJobStore:
 
         return await self._database.read(work)
 
+    async def bound(self, through_block: int) -> int:
+        query = (
+            select(func.count())
+            .select_from(jobs)
+            .where(jobs.c.accepted_block.is_not(None), jobs.c.accepted_block <= through_block)
+        )
+        return await self._database.read(lambda connection: connection.scalar(query) or 0)
+
+    async def contradicted(self) -> int | None:
+        query = select(func.min(jobs.c.block_number)).where(
+            jobs.c.state.in_([JobState.COMPUTED, JobState.ANSWERED]),
+            jobs.c.reason == ItemCode.WRONG_STATE,
+            jobs.c.attempts > 1,
+        )
+
+        def work(connection: Connection) -> int | None:
+            first: int | None = connection.scalar(query)
+            return first
+
+        return await self._database.read(work)
+
     async def count_by_state(self) -> dict[JobState, int]:
         """How many jobs stand in each state; every state is there."""
         return await self._database.read(_count_by_state)
+
+    async def disputable(self, now: float) -> Disputable | None:
+        # As of the totals: rows that share a bond are counted there, and added here.
+        query = (
+            select(jobs.c.bond, func.count(), func.max(jobs.c.settle_at))
+            .where(jobs.c.state.in_([JobState.ANSWERED, JobState.SETTLING]), jobs.c.settle_at > now)
+            .group_by(jobs.c.bond)
+        )
+
+        def work(connection: Connection) -> Disputable | None:
+            found = connection.execute(query).all()
+            if not found:
+                return None
+            return Disputable(
+                answers=sum(row[1] for row in found),
+                until=max(row[2] for row in found),
+                bonds=sum(row[0] * row[1] for row in found),
+            )
+
+        return await self._database.read(work)
 
     async def totals(self) -> Totals:
         return await self._database.read(_totals)

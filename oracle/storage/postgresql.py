@@ -18,6 +18,12 @@ READ_OPTIONS: Mapping[str, Any] = {"isolation_level": "REPEATABLE READ"}
 WRITE_OPTIONS: Mapping[str, Any] = {"isolation_level": "READ COMMITTED", "one_writer": True}
 """READ COMMITTED, so that what is read after waiting for the lock is what its last holder wrote."""
 
+BESIDE_OPTIONS: Mapping[str, Any] = {"isolation_level": "READ COMMITTED"}
+"""For what locks the rows that it changes by itself, and so needs no turn among the writers."""
+
+NOW = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS double precision)"
+"""Unix seconds, by the server's clock, as of this moment: now() is when the transaction began."""
+
 _WRITER_LOCK = 0x6F7261636C65
 
 _MEANINGS: tuple[tuple[str, str, str], ...] = (
@@ -68,6 +74,12 @@ def explain(error: BaseException) -> StorageError | None:
         if code is not None and code.startswith(prefix):
             return StorageError(f"{meaning} ({code}: {error})", hint=hint)
     return None
+
+
+def place(connection: Connection) -> str:
+    """What a copy of the database on the same server has otherwise."""
+    query = text("SELECT oid FROM pg_database WHERE datname = current_database()")
+    return str(connection.scalar(query))
 
 
 def _begin(connection: Connection) -> None:

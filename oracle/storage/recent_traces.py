@@ -9,7 +9,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from oracle.errors import StorageError
-from oracle.ports import PublishedTrace
+from oracle.ports.publishing import PublishedTrace
 from oracle.program.instruction import Program, Trace
 from oracle.storage import trace_index
 from oracle.storage.trace_files import load_trace, trace_path

@@ -5,10 +5,12 @@ Refuses to touch a database of another version, of another program or of another
 
 from __future__ import annotations
 
+import secrets
+
 from sqlalchemy import Connection, insert, inspect, select, update
 
-from oracle.errors import StorageError, WrongChain
-from oracle.ports import DatabaseIdentity
+from oracle.errors import WrongChain, WrongSchema
+from oracle.ports.jobs import DatabaseIdentity
 from oracle.storage.tables import SCHEMA_VERSION, identity, metadata
 
 
@@ -16,22 +18,23 @@ def prepare_schema(connection: Connection) -> None:
     """Creates the tables in an empty database, or checks that they are of this version.
 
     Raises:
-        StorageError: tables of another version, or of another program.
+        WrongSchema: tables of another version, or of another program.
     """
     present = set(inspect(connection).get_table_names())
     if not present:
         metadata.create_all(connection)
-        connection.execute(insert(identity), {"id": 1, "schema_version": SCHEMA_VERSION})
+        row = {"id": 1, "schema_version": SCHEMA_VERSION, "database_id": secrets.token_bytes(16)}
+        connection.execute(insert(identity), row)
         return
     if identity.name not in present:
-        raise StorageError(
+        raise WrongSchema(
             f"the database is in use by another program: it has a table {min(present)!r}",
             hint="give the worker a database of its own",
         )
     version = connection.scalar(select(identity.c.schema_version))
     if version != SCHEMA_VERSION:
         newer = version is not None and version > SCHEMA_VERSION
-        raise StorageError(
+        raise WrongSchema(
             f"the database has schema version {version}, this program needs {SCHEMA_VERSION}",
             hint="update this program to the version that wrote the database"
             if newer

@@ -24,6 +24,12 @@ READ_OPTIONS: Mapping[str, Any] = {"sqlite_begin": "BEGIN"}
 WRITE_OPTIONS: Mapping[str, Any] = {"sqlite_begin": "BEGIN IMMEDIATE"}
 """Writers take the write lock first: a lock upgraded half-way can fail without any waiting."""
 
+BESIDE_OPTIONS = WRITE_OPTIONS
+"""There is one writer at a time in any case."""
+
+NOW = "(julianday('now') - 2440587.5) * 86400.0"
+"""Unix seconds, by the clock of this machine: whoever shares the file is on it."""
+
 _MEANINGS: tuple[tuple[str, str, str], ...] = (
     # prefix of the error's name, what it means, what to do
     (
@@ -110,6 +116,12 @@ def explain(error: BaseException) -> StorageError | None:
         if name.startswith(prefix):
             return StorageError(f"{meaning} ({name}: {error})", hint=hint)
     return None
+
+
+def place(connection: Connection) -> str:
+    """What a copy of the file has otherwise."""
+    file = Path(connection.engine.url.database or "").stat()
+    return f"{file.st_dev}-{file.st_ino}"
 
 
 def _create_private(path: Path) -> None:

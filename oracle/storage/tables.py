@@ -27,7 +27,7 @@ from oracle.core.job import JobState
 from oracle.core.transaction import Purpose, SendOutcome, TransactionState
 from oracle.storage.types import ADDRESS, AMOUNT, BYTES32, NONCE, WEI, text_enum
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 5
 
 metadata = MetaData(
     naming_convention={
@@ -45,6 +45,7 @@ identity = Table(
     # One row. All but the version are empty until the database is bound to a chain.
     Column("id", Integer, CheckConstraint("id = 1", name="one_row"), primary_key=True),
     Column("schema_version", Integer, nullable=False),
+    Column("database_id", LargeBinary(16), nullable=False),
     Column("chain_id", NONCE),
     Column("oracle", ADDRESS),
     Column("operator", ADDRESS),
@@ -86,13 +87,17 @@ jobs = Table(
     Column("state", text_enum(JobState), nullable=False),
     Column("accepted", Boolean, nullable=False),
     Column("settle_at", BigInteger),
+    Column("accepted_block", BigInteger),
     Column("answered_block", BigInteger),
     Column("settled_block", BigInteger),
+    Column("ended_block", BigInteger),
     Column("fee_earned", AMOUNT, nullable=False),
     Column("attempts", Integer, nullable=False),
+    Column("strikes", Integer, nullable=False),
     Column("not_before", Double, nullable=False),
     Column("seen_at", Double, nullable=False),
     Column("updated_at", Double, nullable=False),
+    Column("taken_by", Text),  # the worker that is at it, by its name in `leases`
     # The answer, less what it repeats of the request.
     Column("answer_operator", ADDRESS),
     Column("answer_result_hash", BYTES32),
@@ -101,15 +106,21 @@ jobs = Table(
     Column("inference_seconds", Double),
     Column("reason", Text),
     Column("session", Text),
+    Column("economics", Text),
     Column("result", LargeBinary),
     Column("input", LargeBinary, nullable=False),
     # Holds all that the queue is filtered and ordered by, so finding work reads no row.
-    Index("ix_jobs_queue", "state", "deadline", "not_before", "request_id"),
+    Index("ix_jobs_queue", "state", "deadline", "not_before", "request_id", "taken_by"),
     Index("ix_jobs_place", "block_number", "log_index"),
     Index("ix_jobs_fee_earned", "fee_earned"),  # for the totals
 )
 
-for _mined in (jobs.c.answered_block, jobs.c.settled_block):  # for rewinds; most rows have none
+for _mined in (  # for rewinds
+    jobs.c.accepted_block,
+    jobs.c.answered_block,
+    jobs.c.settled_block,
+    jobs.c.ended_block,
+):
     Index(
         f"ix_jobs_{_mined.name}",
         _mined,
@@ -175,6 +186,7 @@ attempts = Table(
     Column("created_at", Double, nullable=False),
     Column("last_sent_at", Double),
     Column("outcome", text_enum(SendOutcome)),
+    Column("reason", Text),
     Column("raw", LargeBinary, nullable=False),
 )
 
@@ -194,6 +206,15 @@ cursors = Table(
     Column("block_number", BigInteger, nullable=False),
 )
 
+leases = Table(
+    "leases",
+    metadata,
+    # Who leads what, until when by the database's clock. Gone when let go; expired rows may stay.
+    Column("name", String(100), primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("expires_at", Double, nullable=False),
+)
+
 demands = Table(
     "demands",
     metadata,
@@ -202,6 +223,31 @@ demands = Table(
     Column("number", BigInteger, primary_key=True, autoincrement=False),
     Column("pending", Boolean, nullable=False, index=True),
     Column("document", Text, nullable=False),
+)
+
+views = Table(
+    "views",
+    metadata,
+    # Answers in views, of which no request may ever be sent: no foreign key.
+    Column("request_id", BYTES32, primary_key=True),
+    Column("deadline", BigInteger, nullable=False, index=True),
+    # Of the voucher that paid for it, if one did.
+    Column("payer", ADDRESS),
+    Column("paid_total", AMOUNT),
+    Column("document", Text, nullable=False),
+    Column("result", LargeBinary, nullable=False),
+    Index("ix_views_paid", "payer", "paid_total"),
+)
+
+vouchers = Table(
+    "vouchers",
+    metadata,
+    # The highest voucher of each payer, and what the chain last said was collected of it.
+    Column("contract", ADDRESS, primary_key=True),
+    Column("payer", ADDRESS, primary_key=True),
+    Column("total", AMOUNT, nullable=False),
+    Column("collected", AMOUNT, nullable=False),
+    Column("signature", LargeBinary(65), nullable=False),
 )
 
 cases = Table(

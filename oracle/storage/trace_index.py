@@ -31,7 +31,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.sqlite import insert
 
 from oracle.errors import StorageError
-from oracle.ports import PublishedTrace, TraceHold
+from oracle.ports.publishing import PublishedTrace
+from oracle.ports.traces import TraceHold
 from oracle.storage.types import BYTES32
 
 FORMAT = 1

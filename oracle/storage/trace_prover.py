@@ -14,7 +14,7 @@ from oracle.core import merkle
 from oracle.court.commitment import Commitment, commit
 from oracle.court.opening import Opening, open_trace, trace_place
 from oracle.errors import NotFound, StorageError
-from oracle.ports import ProgramSource
+from oracle.ports.publishing import ProgramSource
 from oracle.program.instruction import Program, Trace
 from oracle.storage.trace_store import FileTraceStore
 

@@ -15,7 +15,9 @@ from typing import Any, TypeVar
 import structlog
 
 from oracle.errors import NotFound, StorageError, TraceStoreFull
-from oracle.ports import Clock, PublishedTrace, TraceHold, TraceToKeep, TraceUsage
+from oracle.ports.clock import Clock
+from oracle.ports.publishing import PublishedTrace
+from oracle.ports.traces import TraceHold, TraceToKeep, TraceUsage
 from oracle.program.instruction import Program, Trace
 from oracle.storage import trace_index
 from oracle.storage.database import Database

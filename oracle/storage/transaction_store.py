@@ -1,4 +1,4 @@
-"""Our transactions and every attempt made for them: `oracle.ports.TransactionStore` over SQL.
+"""Our transactions and every attempt made for them: `ports.sending.TransactionStore` over SQL.
 
 Each method is one database transaction, which also moves the jobs that the transaction serves.
 Knows nothing of sending: it is told what was sent and what came of it.
@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, func, insert, or_, select, update
 
 from oracle.core.transaction import (
     Attempt,
@@ -21,8 +22,9 @@ from oracle.core.transaction import (
     TransactionState,
 )
 from oracle.core.types import Address
-from oracle.errors import NotFound, StorageError
-from oracle.ports import Clock, JobMove
+from oracle.errors import IllegalTransition, NotFound, StorageError
+from oracle.ports.clock import Clock
+from oracle.ports.jobs import JobMove
 from oracle.storage.conversion import (
     attempt_columns,
     attempt_of_row,
@@ -30,8 +32,10 @@ from oracle.storage.conversion import (
     transaction_of_row,
 )
 from oracle.storage.database import Database
-from oracle.storage.job_rows import chunks, move_jobs
+from oracle.storage.job_rows import chunks, move_jobs, reopen_mined, under_way
 from oracle.storage.tables import attempts, jobs, transaction_requests, transactions
+
+_ANOTHERS_SECONDS: Final = 600.0
 
 _NOT_ABANDONED = transactions.c.state != TransactionState.ABANDONED
 
@@ -54,6 +58,36 @@ class SqlTransactionStore:
 
         return await self._database.read(work)
 
+    async def with_nonce(self, sender: Address, nonce: int) -> Transaction | None:
+        holds = (transactions.c.sender == sender) & (transactions.c.nonce == nonce)
+
+        def work(connection: Connection) -> Transaction | None:
+            found = load_transactions(connection, holds & _NOT_ABANDONED, order=transactions.c.id)
+            return found[0] if found else None
+
+        return await self._database.read(work)
+
+    async def reopen(self, transaction_id: int) -> None:
+        """Raises NotFound."""
+
+        def work(connection: Connection) -> None:
+            _state(connection, transaction_id)
+            reopen_mined(connection, transactions.c.id == transaction_id)
+
+        await self._database.run(work)
+
+    async def attempts_with(self, sender: Address, nonce: int) -> Sequence[bytes]:
+        query = (
+            select(attempts.c.hash)
+            .join(transactions, transactions.c.id == attempts.c.transaction_id)
+            .where(transactions.c.sender == sender, transactions.c.nonce == nonce)
+        )
+
+        def work(connection: Connection) -> list[bytes]:
+            return list(connection.scalars(query))
+
+        return await self._database.read(work)
+
     async def prepare(
         self,
         *,
@@ -64,12 +98,19 @@ class SqlTransactionStore:
         request_ids: Sequence[bytes],
         attempt: Attempt,
         moves: Sequence[JobMove],
+        instead_of: int | None = None,
     ) -> Transaction:
         now = self._clock.now()
 
         def work(connection: Connection) -> Transaction:
+            if instead_of is not None:
+                _abandon(connection, instead_of)
             _check_nonce_free(connection, sender, nonce)
             _check_known(connection, request_ids)
+            if purpose is Purpose.REVEAL:
+                _check_not_under_way(connection, purpose, call, request_ids)
+            if purpose is Purpose.COLLECT and _is_any_open(connection, purpose, sender, now):
+                raise IllegalTransition("another worker collects at this moment")
             inserted = connection.execute(
                 insert(transactions).values(
                     sender=sender,
@@ -111,12 +152,14 @@ class SqlTransactionStore:
 
         await self._database.run(work)
 
-    async def record_send(self, attempt_hash: bytes, outcome: SendOutcome, at: float) -> None:
+    async def record_send(
+        self, attempt_hash: bytes, outcome: SendOutcome, at: float, reason: str | None = None
+    ) -> None:
         """Raises NotFound for an attempt that was not saved first."""
         statement = (
             update(attempts)
             .where(attempts.c.hash == attempt_hash)
-            .values(outcome=outcome, last_sent_at=at)
+            .values(outcome=outcome, last_sent_at=at, reason=reason)
         )
 
         def work(connection: Connection) -> None:
@@ -157,12 +200,7 @@ class SqlTransactionStore:
         now = self._clock.now()
 
         def work(connection: Connection) -> None:
-            state = _state(connection, transaction_id)
-            if state is not TransactionState.OPEN:
-                raise StorageError(
-                    f"transaction {transaction_id} is {state} and cannot be given up"
-                )
-            _update(connection, transaction_id, state=TransactionState.ABANDONED)
+            _abandon(connection, transaction_id)
             move_jobs(connection, moves, now)
 
         await self._database.run(work)
@@ -170,11 +208,17 @@ class SqlTransactionStore:
     async def open_transactions(self, sender: Address) -> Sequence[Transaction]:
         is_open = transactions.c.state == TransactionState.OPEN
         return await self._database.read(
-            lambda connection: _load(
+            lambda connection: load_transactions(
                 connection,
                 (transactions.c.sender == sender) & is_open,
                 order=transactions.c.nonce,
             )
+        )
+
+    async def any_open(self, purpose: Purpose, sender: Address) -> bool:
+        now = self._clock.now()
+        return await self._database.read(
+            lambda connection: _is_any_open(connection, purpose, sender, now)
         )
 
     async def count_open(self, sender: Address) -> int:
@@ -188,13 +232,23 @@ class SqlTransactionStore:
 
         return await self._database.read(work)
 
+    async def open_senders(self) -> list[Address]:
+        query = select(transactions.c.sender).distinct()
+        query = query.where(transactions.c.state == TransactionState.OPEN)
+        return await self._database.read(
+            lambda connection: [Address(one) for one in connection.scalars(query)]
+        )
+
+    async def under_way(self, purpose: Purpose) -> set[bytes]:
+        return await self._database.read(lambda connection: under_way(connection, purpose))
+
     async def transactions_for(self, request_id: bytes) -> Sequence[Transaction]:
         """Transactions that serve a request, oldest first."""
         serving = select(transaction_requests.c.transaction_id).where(
             transaction_requests.c.request_id == request_id
         )
         return await self._database.read(
-            lambda connection: _load(
+            lambda connection: load_transactions(
                 connection, transactions.c.id.in_(serving), order=transactions.c.id
             )
         )
@@ -214,6 +268,13 @@ def _check_nonce_free(connection: Connection, sender: Address, nonce: int) -> No
         )
 
 
+def _abandon(connection: Connection, transaction_id: int) -> None:
+    state = _state(connection, transaction_id)
+    if state is not TransactionState.OPEN:
+        raise StorageError(f"transaction {transaction_id} is {state} and cannot be given up")
+    _update(connection, transaction_id, state=TransactionState.ABANDONED)
+
+
 def _check_known(connection: Connection, request_ids: Sequence[bytes]) -> None:
     known: set[bytes] = set()
     for chunk in chunks(request_ids):
@@ -222,6 +283,34 @@ def _check_known(connection: Connection, request_ids: Sequence[bytes]) -> None:
     for request_id in request_ids:
         if request_id not in known:
             raise NotFound(f"there is no job 0x{request_id.hex()}")
+
+
+def _check_not_under_way(
+    connection: Connection, purpose: Purpose, call: Call, request_ids: Sequence[bytes]
+) -> None:
+    """A reveal moves no job, so no job's state holds it back: two workers may be at it."""
+    serving = select(transaction_requests.c.transaction_id).where(
+        transaction_requests.c.request_id.in_(request_ids)
+    )
+    query = select(transactions.c.id).where(
+        transactions.c.id.in_(serving),
+        transactions.c.state == TransactionState.OPEN,
+        transactions.c.purpose == purpose,
+        transactions.c.call_data == call.data,
+    )
+    if connection.scalars(query).first() is not None:
+        raise IllegalTransition("another worker sends the same at this moment")
+
+
+def _is_any_open(connection: Connection, purpose: Purpose, sender: Address, now: float) -> bool:
+    """Another key's counts for a while only: whoever holds the key may be gone for good."""
+    lately = transactions.c.created_at > now - _ANOTHERS_SECONDS
+    query = select(transactions.c.id).where(
+        transactions.c.state == TransactionState.OPEN,
+        transactions.c.purpose == purpose,
+        or_(transactions.c.sender == sender, lately),
+    )
+    return connection.scalars(query.limit(1)).first() is not None
 
 
 def _state(connection: Connection, transaction_id: int) -> TransactionState:
@@ -241,11 +330,13 @@ def _update(connection: Connection, transaction_id: int, **columns: object) -> N
 
 
 def _load_one(connection: Connection, transaction_id: int) -> Transaction:
-    (found,) = _load(connection, transactions.c.id == transaction_id, order=transactions.c.id)
+    (found,) = load_transactions(
+        connection, transactions.c.id == transaction_id, order=transactions.c.id
+    )
     return found
 
 
-def _load(
+def load_transactions(
     connection: Connection, condition: ColumnElement[bool], *, order: ColumnElement[int]
 ) -> list[Transaction]:
     """Transactions with their attempts and requests, in two statements and a third per chunk."""

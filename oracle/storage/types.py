@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from sqlalchemy import Dialect, Enum, LargeBinary, String
+from sqlalchemy import Column, Dialect, Enum, LargeBinary, String
 from sqlalchemy.types import TypeDecorator
 
 
@@ -24,18 +24,25 @@ class Unsigned(TypeDecorator[int]):
 
     def __init__(self, bits: int) -> None:
         self.bits = bits
-        self._width = len(str((1 << bits) - 1))
-        super().__init__(self._width)
+        self.width = len(str((1 << bits) - 1))
+        super().__init__(self.width)
 
     def process_bind_param(self, value: int | None, dialect: Dialect) -> str | None:
         if value is None:
             return None
         if not 0 <= value < 1 << self.bits:
             raise ValueError(f"{value} does not fit {self.bits} unsigned bits")
-        return str(value).zfill(self._width)
+        return str(value).zfill(self.width)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> int | None:
         return None if value is None else int(value)
+
+
+def amount_width(column: Column[int]) -> int:
+    """How many digits a column of `Unsigned` has in every row."""
+    if not isinstance(column.type, Unsigned):
+        raise TypeError(f"{column} holds no padded numbers")
+    return column.type.width
 
 
 AMOUNT = Unsigned(96)
@@ -51,13 +58,13 @@ BYTES32 = LargeBinary(32)
 ADDRESS = String(42)
 
 
-def text_enum(enum: type[StrEnum]) -> Enum:
+def text_enum(enum: type[StrEnum], *, length: int = 16) -> Enum:
     """A string enum as its text, with a CHECK that no other text gets in."""
     return Enum(
         enum,
         name=enum.__name__.lower(),
         native_enum=False,
         create_constraint=True,
-        length=16,
+        length=length,
         values_callable=lambda members: [member.value for member in members],
     )

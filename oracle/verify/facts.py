@@ -15,7 +15,7 @@ from oracle.core.operator import OperatorStatus
 from oracle.core.saved_receipt import Contracts, RegisteredModel
 from oracle.core.types import Address
 from oracle.errors import NotFound
-from oracle.ports import OnChainRequest
+from oracle.ports.contracts import OnChainRequest
 from oracle.verify.evidence import contracts_of, registered_model
 from oracle.verify.signers import KeyChange, key_changes
 

@@ -11,14 +11,18 @@ from typing import Final
 
 import aiohttp
 
+from oracle.client.public_address import connector
 from oracle.core.endpoint import checked_endpoint
 from oracle.errors import InputError, NotFound
 
 PIECE_BYTES: Final = 1 << 16
 
 
-async def fetch(url: str, *, largest: int, seconds: float) -> bytes:
+async def fetch(url: str, *, largest: int, seconds: float, public_only: bool = False) -> bytes:
     """The body of a successful answer.
+
+    Args:
+        public_only: whether a private address is refused, of whatever name.
 
     Raises:
         NotFound: no such URL, no answer in time, another status than 200, or too many bytes.
@@ -30,7 +34,11 @@ async def fetch(url: str, *, largest: int, seconds: float) -> bytes:
     limit = aiohttp.ClientTimeout(total=seconds)
     try:
         async with (
-            aiohttp.ClientSession(timeout=limit, cookie_jar=aiohttp.DummyCookieJar()) as session,
+            aiohttp.ClientSession(
+                connector=connector(public_only=public_only),
+                timeout=limit,
+                cookie_jar=aiohttp.DummyCookieJar(),
+            ) as session,
             session.get(url, allow_redirects=False) as response,
         ):
             if response.status != 200:

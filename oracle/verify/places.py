@@ -70,6 +70,7 @@ class Uri:
     uri: str
     seconds: float = FETCH_SECONDS
     named: bool = False
+    public_only: bool = False
 
     @property
     def name(self) -> str:
@@ -78,7 +79,9 @@ class Uri:
     async def read(self, root: bytes, tier: Tier) -> bytes | None:
         if not self.uri.startswith(("http://", "https://")):
             return None
-        return await fetch(self.uri, largest=LARGEST_FILE, seconds=self.seconds)
+        return await fetch(
+            self.uri, largest=LARGEST_FILE, seconds=self.seconds, public_only=self.public_only
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,11 +20,10 @@ from oracle.core.saved_receipt import RegisteredModel
 from oracle.core.schema import TensorSpec
 from oracle.core.tensor import decode_inputs, decode_outputs
 from oracle.core.types import Tier
-from oracle.court.check import Violation
 from oracle.court.message import MAX_RESULT_BYTES
 from oracle.court.screen_result import same
 from oracle.errors import OracleError, TensorError, UnusableOutput
-from oracle.ports import Inference, Tensors
+from oracle.ports.inference import Inference, Tensors
 from oracle.program.instruction import Program, Trace
 from oracle.verify.evidence import Evidence
 from oracle.verify.model_step import FoundModel
@@ -102,21 +101,9 @@ async def _judged(program: Program, trace: Trace, sources: Sources) -> Finding:
     except OracleError as error:
         return unchecked(f"the trace cannot be judged: {error.message}")
     if report.first is not None:
-        return wrong(describe(program, trace, report.first))
+        return wrong(f"violated: {report.first}")
     silent = f"; {report.undefined:,} on which it says nothing" if report.undefined else ""
     return passed(f"the court's rules find no violated element among {report.elements:,}{silent}")
-
-
-def describe(program: Program, trace: Trace, found: Violation) -> str:
-    """A violated element with the numbers that show it."""
-    verdict, output = found.verdict, program.instructions[found.instruction].output
-    claimed = trace.rows[found.row][output][found.position]
-    exact = "undefined" if verdict.exact is None else _number(verdict.exact)
-    return (
-        f"violated: row {found.row}, instruction {found.instruction} ({found.opcode.name} "
-        f"{found.name!r}), {found.tensor!r} at {list(found.index)}: claimed {claimed}, "
-        f"exactly {exact}, bound {_number(verdict.bound)}: {verdict.reason}"
-    )
 
 
 def _compared(
@@ -242,7 +229,3 @@ def _furthest(one: NDArray[Any], other: NDArray[Any]) -> tuple[int, ...]:
 def _where(spec: TensorSpec, one: NDArray[Any], other: NDArray[Any]) -> str:
     place = _furthest(one, other)
     return f"{one[place]} at {list(place)} where this machine has {other[place]}"
-
-
-def _number(value: Fraction | int) -> str:
-    return f"{float(value):.9g}" if isinstance(value, Fraction) else str(value)

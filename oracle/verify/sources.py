@@ -12,7 +12,7 @@ from typing import Protocol
 from oracle.core.schema import ModelSchema
 from oracle.core.types import Tier
 from oracle.court.check import CheckReport
-from oracle.ports import Inference, Tensors
+from oracle.ports.inference import Inference, Tensors
 from oracle.program.instruction import Program, Trace
 
 

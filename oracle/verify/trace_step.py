@@ -19,7 +19,7 @@ from oracle.core.types import ZERO_BYTES32, Tier
 from oracle.court.commitment import commit, no_rows_root
 from oracle.court.message import MAX_RESULT_BYTES, row_bytes
 from oracle.errors import OracleError, TensorError, TraceError, TraceMismatch
-from oracle.ports import CommittedTrace
+from oracle.ports.inference import CommittedTrace
 from oracle.program.instruction import Program, Trace
 from oracle.verify.evidence import Answered, Evidence
 from oracle.verify.model_step import FoundModel

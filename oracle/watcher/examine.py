@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import time
 from dataclasses import replace
 
 import structlog
@@ -31,6 +32,11 @@ from oracle.watcher.subject import OpenedProgram, Subject, Subjects
 
 _log = structlog.get_logger("oracle.watcher")
 
+_PATIENCE_SECONDS = 15.0
+"""Whoever fails to serve after so long has kept others waiting, and is not asked for a while: what
+it does not serve is had by a run and by demands."""
+_SHUNNED_SECONDS = 120.0
+
 
 class Examine:
     def __init__(
@@ -39,11 +45,15 @@ class Examine:
         subjects: Subjects,
         new_runner: NewRunner,
         policy: WatcherPolicy,
+        limits: ReadLimits | None = None,
     ) -> None:
+        """`limits` are what an endpoint may cost; the usual ones by default."""
         self._view = view
         self._subjects = subjects
         self._new_runner = new_runner
         self._policy = policy
+        self._limits = limits or ReadLimits()
+        self._shunned: dict[str, float] = {}
 
     async def step(self, case: Case) -> Case:
         """Where an OPEN case stands after a look at the answer.
@@ -53,8 +63,10 @@ class Examine:
         """
         state = (await self._view.state(case.request_id)).state
         if state.terminal:
-            over = CaseState.CONVICTED if state is RequestState.SLASHED else CaseState.OVER
-            return ended(case, over, f"{state.name.lower()} before it was looked into")
+            # Of a case that began anew, the share of the conviction may be this watcher's.
+            next_ = CaseState.HELD if state is RequestState.SLASHED else CaseState.OVER
+            reason = f"{state.name.lower()} before it was looked into"
+            return replace(case, state=next_, reason=reason)
         subject = await self._subjects.subject(case)
         terms = subject.model.terms
         if terms.tier is Tier.UNPROVEN:
@@ -74,12 +86,33 @@ class Examine:
             clean = "the input is malformed, and the answer says so"
             return accused(case, found) if found else ended(case, CaseState.CLEAN, clean)
         try:
-            served = await _served(subject, opened, endpoint)
+            served = await self._served(subject, opened, endpoint)
         except OracleError as error:
             return await self._withheld(case, subject, opened, error.message)
         if isinstance(served, Accusation):
             return accused(case, served)
         return await _judged(case, subject, opened, served)
+
+    async def _served(
+        self, subject: Subject, opened: OpenedProgram, endpoint: str | None
+    ) -> Trace | Accusation:
+        """The signed trace as the operator serves it. Where it has not as many rows as the input, a
+        leaf of it is enough, and says so.
+
+        Raises:
+            OracleError: it is not served, too slowly, or something else is.
+        """
+        if endpoint is None:
+            raise TraceError("the operator has announced no endpoint")
+        begun = time.monotonic()
+        if begun < self._shunned.get(endpoint, 0.0):
+            raise TraceError(f"{endpoint} kept this watcher waiting a moment ago")
+        try:
+            return await _read(subject, opened, endpoint, self._limits)
+        except OracleError:
+            if time.monotonic() - begun > _PATIENCE_SECONDS:
+                self._shunned[endpoint] = time.monotonic() + _SHUNNED_SECONDS
+            raise
 
     async def _withheld(
         self, case: Case, subject: Subject, opened: OpenedProgram, why: str
@@ -103,26 +136,18 @@ class Examine:
             return ended(case, CaseState.SKIPPED, f"{reason}; the model has no reveals")
         if not self._policy.demand:
             return ended(case, CaseState.SKIPPED, f"{reason}; demands are switched off")
-        _log.warning("withheld", request="0x" + case.request_id.hex(), reason=reason)
+        _log.info("withheld", request="0x" + case.request_id.hex(), reason=reason)
         return replace(case, state=CaseState.WITHHELD, reason=reason, attempts=0, not_before=0.0)
 
 
-async def _served(
-    subject: Subject, opened: OpenedProgram, endpoint: str | None
+async def _read(
+    subject: Subject, opened: OpenedProgram, endpoint: str, limits: ReadLimits
 ) -> Trace | Accusation:
-    """The signed trace as the operator serves it. Where it has not as many rows as the input, a
-    leaf of it is enough, and says so.
-
-    Raises:
-        OracleError: it is not served, too slowly, or something else is.
-    """
-    if endpoint is None:
-        raise TraceError("the operator has announced no endpoint")
     program, root = opened.program, subject.commitment.trace_root
-    async with TraceReader(endpoint, ReadLimits()) as reader:
+    async with TraceReader(endpoint, limits) as reader:
         rows = (await reader.describe(root)).get("rows")
-        if not isinstance(rows, int) or not 1 <= rows <= program.max_rows:
-            raise TraceMismatch(f"a trace of {rows!r} rows is none of this program")
+        if type(rows) is not int or not 1 <= rows <= program.max_rows:
+            raise TraceMismatch(f"a trace of {str(rows)[:40]!r} rows is none of this program")
         if rows != rows_of(program, subject.message):
             leaf = await reader.leaves(
                 program, opened.encoded.root, root, rows, row=0, tensor=0, first=0, count=1
@@ -158,11 +183,12 @@ async def _judged(case: Case, subject: Subject, opened: OpenedProgram, trace: Tr
 
 def accused(case: Case, found: Accusation) -> Case:
     """A case with a proof, and the salt of the announcement to come."""
-    _log.error("WRONG ANSWER", request="0x" + case.request_id.hex(), what=found.what)
+    what = found.what
+    _log.error("WRONG ANSWER", request="0x" + case.request_id.hex(), what=what)
     return replace(
         case,
         state=CaseState.ACCUSED,
-        reason=found.what,
+        reason=what,
         proof=encode_proof(found.proof),
         salt=secrets.token_bytes(32),
         attempts=0,

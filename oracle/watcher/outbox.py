@@ -6,26 +6,25 @@ mined, from the chain. Knows nothing of cases.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-import structlog
-
 from oracle.chain.court_contract import CourtBinding
-from oracle.core.transaction import Call, Purpose
-from oracle.core.types import Address
+from oracle.core.transaction import Call, Purpose, Transaction
+from oracle.core.types import Address, format_wad
 from oracle.errors import ChainRefused
-from oracle.ports import TransactionGateway, TransactionStore
+from oracle.ports.sending import TransactionGateway, TransactionStore
+from oracle.service.attempts import with_headroom
 from oracle.service.transact import Transact
-
-_log = structlog.get_logger("oracle.watcher")
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a call would cost now."""
+    """What a call would cost now. To send it, the key must hold `max_fee_wei` for each gas."""
 
     gas: int
     gas_price_wei: int
+    max_fee_wei: int
 
     @property
     def cost_wei(self) -> int:
@@ -55,12 +54,18 @@ class Outbox:
         gas = await self._gateway.estimate_gas(self.sender, target, data)
         fees = await self._gateway.fees()
         # The gateway asks for twice the base fee, so as to outlive full blocks.
-        return Estimate(gas, (fees.max_fee - fees.max_priority_fee) // 2 + fees.max_priority_fee)
+        price = (fees.max_fee - fees.max_priority_fee) // 2 + fees.max_priority_fee
+        return Estimate(gas, price, fees.max_fee)
 
     async def under_way(self, data: bytes) -> bool:
         """Whether this very call was sent and is not known to be mined."""
         now_open = await self._transactions.open_transactions(self.sender)
         return any(one.call.data == data for one in now_open)
+
+    async def begins_with(self, head: bytes) -> bool:
+        """Whether a call whose data begins so was sent and is not known to be mined."""
+        now_open = await self._transactions.open_transactions(self.sender)
+        return any(one.call.data.startswith(head) for one in now_open)
 
     async def send(
         self, purpose: Purpose, data: bytes, to: Address | None = None
@@ -69,7 +74,8 @@ class Outbox:
 
         Raises:
             ContractReverted: the chain would refuse it now.
-            ChainRefused: gas is dearer than it may be.
+            ChainRefused: gas is dearer than it may be, or the key cannot pay for it; nothing was
+                saved that would be sent much later.
         """
         if await self.under_way(data):
             return None
@@ -80,6 +86,21 @@ class Outbox:
                 "that may be paid",
                 hint="raise --max-gas-price, or wait",
             )
+        await self._require_coin(estimate)
         call = Call(to or self._court.address, data, estimate.gas)
         await self._transact.submit(purpose, call, [])
         return estimate
+
+    async def withdraw(self, unwanted: Callable[[Transaction], bool]) -> None:
+        """Gives up what was sent for nothing and is not mined. Raises as `Transact.withdraw`."""
+        await self._transact.withdraw(unwanted)
+
+    async def _require_coin(self, estimate: Estimate) -> None:
+        needed = with_headroom(estimate.gas) * min(estimate.max_fee_wei, self._max_gas_price_wei)
+        held = await self._gateway.balance(self.sender)
+        if held < needed:
+            raise ChainRefused(
+                f"{self.sender} holds {format_wad(held)} of the chain's coin, and needs "
+                f"{format_wad(needed)}",
+                hint=f"send it coin; on a local devnet: oracle devnet fund {self.sender}",
+            )

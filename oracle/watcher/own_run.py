@@ -19,7 +19,7 @@ from oracle.core.types import Tier
 from oracle.court.message import may_be_empty
 from oracle.court.screen_result import same
 from oracle.errors import OracleError, TensorError
-from oracle.ports import CommittedTrace, Inference, Tensors
+from oracle.ports.inference import CommittedTrace, Inference, Tensors
 from oracle.verify.sources import Runner
 from oracle.watcher.subject import OpenedProgram, Subject
 

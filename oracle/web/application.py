@@ -1,5 +1,6 @@
 """The routes, and what they may cost: sizes and numbers of requests at once are bounded.
 
+    GET /                               these, in words
     GET /healthz
     GET /traces/{root}                  program root, rows, tensors, leaf bytes, bytes
     GET /traces/{root}/data             the tensors one after the other; Range is understood
@@ -7,6 +8,7 @@
     GET /programs/{root}                the program file
     GET /programs/{root}/manifest       what is known of it, its certificate among it
     GET /receipts/{id}                  the signed receipt of a request, as `oracle verify` reads it
+    POST /views                         ERC-3668, where answers are given in views (`web.views`)
 
 Responsible for what is said on the wire. Knows the ports, and nothing of what is behind them.
 """
@@ -14,20 +16,39 @@ Responsible for what is said on the wire. Knows the ports, and nothing of what i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from aiohttp import web
 
 from oracle.court.opening import Opening, trace_place
-from oracle.ports import ProgramSource, PublishedTrace, ReceiptSource, TraceOpener, TraceSource
+from oracle.ports.publishing import (
+    ProgramSource,
+    PublishedTrace,
+    ReceiptSource,
+    TraceOpener,
+    TraceSource,
+)
+from oracle.ports.views import ViewGateway
 from oracle.web import parameters
-from oracle.web.problems import Problem, busy, explain
+from oracle.web.gate import Gate
+from oracle.web.problems import Problem, explain
+from oracle.web.views import ViewPages
 
 _DATA = "application/octet-stream"
 _FOREVER = "public, max-age=31536000, immutable"
 """What is named by its hash never changes."""
+
+_INDEX: Final = {
+    "/healthz": "whether this server is up",
+    "/traces/{trace root}": "what an answer's trace consists of",
+    "/traces/{trace root}/data": "its numbers, one tensor after the other",
+    "/traces/{trace root}/leaves?row=&tensor=&first=&count=": "some of them, with their proof",
+    "/programs/{program root}": "a model's program file",
+    "/programs/{program root}/manifest": "what is known of it, its certificate among it",
+    "/receipts/{request id}": "the signed receipt of an answer, for `oracle verify`",
+}
+_INDEX_OF_VIEWS: Final = {"/views": "POST: a signed answer in a view call (ERC-3668)"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +59,7 @@ class Sources:
     opener: TraceOpener
     programs: ProgramSource
     receipts: ReceiptSource
+    views: ViewGateway | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +72,11 @@ class WebLimits:
         programs: of program files at once; each is in memory meanwhile.
         openings: leaves with proofs at once.
         receipts: at once; each asks the database, and the chain where it is not remembered.
+        views: questions of ERC-3668 at once; they wait for each other and for jobs.
         waiting: others that may wait for their turn; more are asked to come again.
         leaves_bytes: leaves in one response.
         stall_seconds: a reader that takes no byte for so long is cut off.
+        proxied: whether a proxy in front names each client in X-Forwarded-For.
     """
 
     piece_bytes: int = 1 << 18
@@ -60,9 +84,11 @@ class WebLimits:
     programs: int = 4
     openings: int = 4
     receipts: int = 4
+    views: int = 16
     waiting: int = 64
     leaves_bytes: int = 1 << 20
     stall_seconds: float = 30.0
+    proxied: bool = False
 
 
 def application(sources: Sources, limits: WebLimits | None = None) -> web.Application:
@@ -71,6 +97,7 @@ def application(sources: Sources, limits: WebLimits | None = None) -> web.Applic
     built = web.Application(middlewares=[explain], client_max_size=1 << 16)
     built.add_routes(
         [
+            web.get("/", pages.index),
             web.get("/healthz", pages.health),
             web.get("/traces/{root}", pages.trace),
             web.get("/traces/{root}/data", pages.data),
@@ -80,40 +107,26 @@ def application(sources: Sources, limits: WebLimits | None = None) -> web.Applic
             web.get("/receipts/{id}", pages.receipt),
         ]
     )
+    if sources.views is not None:
+        limits = limits or WebLimits()
+        gate = Gate(limits.views, limits.waiting)
+        built.add_routes(ViewPages(sources.views, gate, limits.proxied).routes())
     return built
-
-
-class _Gate:
-    """Lets so many in, makes some wait, and turns the rest away."""
-
-    def __init__(self, inside: int, waiting: int) -> None:
-        self._free = asyncio.Semaphore(inside)
-        self._most = waiting
-        self._waiting = 0
-
-    @asynccontextmanager
-    async def entered(self) -> AsyncIterator[None]:
-        if self._free.locked() and self._waiting >= self._most:
-            raise busy()
-        self._waiting += 1
-        try:
-            await self._free.acquire()
-        finally:
-            self._waiting -= 1
-        try:
-            yield
-        finally:
-            self._free.release()
 
 
 class _Pages:
     def __init__(self, sources: Sources, limits: WebLimits) -> None:
         self._sources = sources
         self._limits = limits
-        self._downloads = _Gate(limits.downloads, limits.waiting)
-        self._programs = _Gate(limits.programs, limits.waiting)
-        self._openings = _Gate(limits.openings, limits.waiting)
-        self._receipts = _Gate(limits.receipts, limits.waiting)
+        self._downloads = Gate(limits.downloads, limits.waiting)
+        self._programs = Gate(limits.programs, limits.waiting)
+        self._openings = Gate(limits.openings, limits.waiting)
+        self._receipts = Gate(limits.receipts, limits.waiting)
+
+    async def index(self, _request: web.Request) -> web.Response:
+        views = {} if self._sources.views is None else _INDEX_OF_VIEWS
+        told = "What an operator of an inference oracle owes for its answers, to whoever asks."
+        return web.json_response({"serves": told, "paths": _INDEX | views})
 
     async def health(self, _request: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})

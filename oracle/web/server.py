@@ -19,7 +19,13 @@ _BACKLOG = 128
 class Server:
     """An application on an address. An async context manager."""
 
-    def __init__(self, application: web.Application, *, host: str, port: int) -> None:
+    def __init__(
+        self, application: web.Application, *, host: str, port: int, named: str = "serve"
+    ) -> None:
+        """
+        Args:
+            named: how the settings of host and port begin.
+        """
         self._runner = web.AppRunner(
             application,
             access_log=None,
@@ -30,6 +36,7 @@ class Server:
         )
         self._host = host
         self._port = port
+        self._named = named
 
     @property
     def address(self) -> str | None:
@@ -48,7 +55,7 @@ class Server:
             await self._runner.cleanup()
             raise ConfigurationError(
                 f"cannot serve on {self._host}:{self._port}: {error.strerror}",
-                hint="set serve_host and serve_port to an address that is free",
+                hint=f"set {self._named}_host and {self._named}_port to an address that is free",
             ) from error
 
     async def stop(self) -> None:

@@ -8,7 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-_CONTROL_FLOW = "export with a fixed number of steps, so that the graph has no control flow"
+_CONTROL_FLOW = (
+    "export with a fixed number of steps, so that the graph has no control flow (scikit-learn's "
+    "nearest neighbours and Gaussian processes cannot be: use a tree ensemble, a linear model or a "
+    "small network instead)"
+)
 _RECURRENT = "unroll it into Gemm, Sigmoid and Tanh at export, or use a convolution or attention"
 _TEXT = "encode text as integers before the model"
 _RANDOM = "draw random numbers outside the model and make them an input"
@@ -26,8 +30,10 @@ _REPLACEMENTS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("ai.onnx.ml.SVMClassifier", "ai.onnx.ml.SVMRegressor"), _KERNEL),
     "NonMaxSuppression": "return all boxes, and suppress them outside the model",
     "Mod": "write a - b·Floor(a / b), or take the remainder outside the model",
-    "CumSum": "multiply by a triangular matrix of ones",
-    "ReduceProd": "multiply the parts one by one",
+    "CumSum": "multiply by a triangular matrix of ones (of scikit-learn, AdaBoostRegressor has it: "
+    "use a forest or gradient boosting instead)",
+    "ReduceProd": "multiply the parts one by one (scikit-learn's PolynomialFeatures has it: make "
+    "the products before the model, and have them as inputs)",
     "GatherND": "use Gather along one axis, or GatherElements",
     **dict.fromkeys(("Scatter", "ScatterElements", "ScatterND"), "use Where with a mask"),
     **dict.fromkeys(("IsNaN", "IsInf"), "replace what is not finite outside the model"),
@@ -50,4 +56,4 @@ _REPLACEMENTS: Final[Mapping[str, str]] = {
 def replacement(operator: str) -> str:
     """Advice for an operator, named `Op` or `domain.Op`."""
     advice = _REPLACEMENTS.get(operator, "express it in operators that docs/program.md lists")
-    return f"{operator}: {advice}, or register the model as unproven"
+    return f"{operator}: {advice}, or register the model as unproven (--tier unproven)"

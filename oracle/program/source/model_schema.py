@@ -29,7 +29,8 @@ _ELEMENTS: Final[Mapping[int, ElementType]] = {
 }
 
 _FIX_AXES = (
-    "fix it at export, or with "
+    "fix it at export (of scikit-learn, a model whose result has no fixed shape cannot be judged: "
+    "docs/your-own-model.md lists those that can), or, of an input, with "
     "`python -m onnxruntime.tools.make_dynamic_shape_fixed --input_name NAME --input_shape SHAPE`"
 )
 _ZIPMAP = "export with zipmap=False (skl2onnx: options={'zipmap': False})"

@@ -1,0 +1,108 @@
+"""The doctor's look at an operator's standing on chain: stake, announced endpoint, offers, models.
+
+Responsible for what will cost money or bring none though nothing fails. Changes nothing.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from oracle.bootstrap.finding import Finding, Health
+from oracle.bootstrap.offer_advice import least_bond, never_matched
+from oracle.bootstrap.readiness import lacks
+from oracle.chain.deployment import Deployment
+from oracle.chain.registry_contract import RegistryBinding
+from oracle.chain.rpc import Rpc
+from oracle.chain.staking_contract import StakingBinding
+from oracle.client.endpoint import endpoint_of
+from oracle.client.market import OwnOffers
+from oracle.core.model import Model
+from oracle.core.operator import Offer
+from oracle.core.types import Address, format_opg
+from oracle.errors import NotFound, SchemaError
+from oracle.inference.model_library import ModelLibrary
+
+
+class Standing:
+    """A registered operator's. Every look raises ChainUnreachable where the endpoint is away."""
+
+    def __init__(self, rpc: Rpc, deployment: Deployment, operator: Address) -> None:
+        self._rpc = rpc
+        self._deployment = deployment
+        self._operator = operator
+        deployed = deployment.deployed_block
+        self._staking = StakingBinding(rpc, deployment.staking)
+        self._offers = OwnOffers(rpc, self._staking, operator, deployed)
+        self._registry = RegistryBinding(rpc, deployment.registry, deployed_block=deployed)
+
+    async def stake(self) -> Finding:
+        """What is free for new requests."""
+        status = await self._staking.status(self._operator)
+        told = f"{format_opg(status.stake)} OPG, {format_opg(status.free)} of them free"
+        if status.free == 0:
+            mend = "`oracle operator bond`: without free stake no request can be taken on"
+            return Finding("stake", Health.WARNING, told, mend)
+        short = [
+            f"{model.name} locks {format_opg(least)} at least"
+            for model, offer in await self.offered()
+            if (least := least_bond(model, offer)) > status.free
+        ]
+        if short:
+            told += f", too little for any request of some offers: {', '.join(short)}"
+            mend = "`oracle operator bond AMOUNT`, or wait until what is locked is free again"
+            return Finding("stake", Health.WARNING, told, mend)
+        return Finding("stake", Health.GOOD, told)
+
+    async def announced(self) -> Finding:
+        """Where watchers look for the traces of answers."""
+        deployed = self._deployment.deployed_block
+        found = await endpoint_of(self._rpc, self._staking, self._operator, deployed)
+        if found is None:
+            mend = (
+                "`oracle operator endpoint https://…`, as serve_port is reached from outside: "
+                "watchers fetch traces there, and otherwise demand them on chain"
+            )
+            return Finding("announced endpoint", Health.WARNING, "none", mend)
+        return Finding("announced endpoint", Health.GOOD, found)
+
+    async def offered(self) -> list[tuple[Model, Offer]]:
+        """The operator's standing offers, of models that can be read."""
+        standing = await self._offers.standing()
+        await self._registry.look_up(standing)
+        found = []
+        for model_id, offer in standing.items():
+            with suppress(NotFound, SchemaError):  # said of the models
+                found.append((await self._registry.model(model_id), offer))
+        return found
+
+    async def models(self, signer: Address | None, library: ModelLibrary) -> list[Finding]:
+        """What is on offer, and whether it can be served."""
+        offered = await self.offered()
+        found = await lacks(
+            self._rpc,
+            self._deployment,
+            self._operator,
+            signer or self._operator,
+            library,
+            self._registry,
+            self._offers,
+        )
+        wanting = [
+            Finding("offers and models", Health.BAD, one.what, one.next_step)
+            for one in found
+            if one.kind != "gas"
+        ]
+        wanting += [
+            Finding(
+                "offers and models",
+                Health.WARNING,
+                f"the offer for {model.name}: {one.what}",
+                f"`oracle operator offer 0x{model.id.hex()}`: {one.next_step}",
+            )
+            for model, offer in offered
+            for one in never_matched(model, offer)
+        ]
+        if not wanting:
+            told = "every model on offer is here, and its file is whole"
+            return [Finding("offers and models", Health.GOOD, told)]
+        return wanting

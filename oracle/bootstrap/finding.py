@@ -1,0 +1,25 @@
+"""What one check of an installation found, how bad it is, and what to do. Pure values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Health(StrEnum):
+    """`WARNING`: a node starts, and something will go wrong later. `SKIPPED`: needs one above."""
+
+    GOOD = "good"
+    WARNING = "warning"
+    BAD = "bad"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found, and what to do where it is not good."""
+
+    check: str
+    health: Health
+    found: str
+    mend: str | None = None

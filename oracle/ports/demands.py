@@ -1,0 +1,35 @@
+"""Demands to reveal: where they come from, and which were seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from oracle.core.dispute import RevealDemand
+from oracle.core.types import Address
+
+
+class DemandSource(Protocol):
+    async def demands(
+        self, first_block: int, last_block: int, operator: Address
+    ) -> Sequence[RevealDemand]:
+        """Demands on answers of an operator in an inclusive range. Raises ChainUnreachable."""
+        ...
+
+
+class DemandStore(Protocol):
+    """Demands on our answers, and how far they were looked for."""
+
+    async def cursor(self) -> int | None:
+        """The last block whose demands are in the store."""
+        ...
+
+    async def note(self, last_block: int, found: Sequence[RevealDemand]) -> Sequence[RevealDemand]:
+        """Adds demands and moves the cursor, all or nothing; those that are new."""
+        ...
+
+    async def pending(self) -> Sequence[RevealDemand]:
+        """Those not known to be over, the most urgent first."""
+        ...
+
+    async def close(self, demand: RevealDemand) -> None: ...

@@ -1,0 +1,50 @@
+"""What was promised in views, for jobs that turn out to be theirs.
+
+A request that is sent after it was answered in a view is answered by what is on record, whatever
+another run would give. Runs and signs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from oracle.core.job import Job
+from oracle.core.receipt import Answer
+from oracle.core.types import ZERO_BYTES32
+from oracle.ports.traces import TraceHold, TraceStore
+from oracle.ports.views import ViewAnswer, ViewStore
+
+DAY_SECONDS: Final = 86_400
+"""Traces are held for a day longer than they can be asked for, for those who come late."""
+
+
+class ViewPromises:
+    """What was promised in views, for jobs that turn out to be theirs."""
+
+    def __init__(self, views: ViewStore, traces: TraceStore) -> None:
+        self._views = views
+        self._traces = traces
+
+    async def __call__(self, jobs: Sequence[Job]) -> Mapping[bytes, tuple[Answer, bytes]]:
+        """The answers that are on record already, with their results, by request; their traces are
+        held as those of jobs from now on."""
+        found = await self._views.views_of([job.request_id for job in jobs])
+        holds = [
+            TraceHold(
+                one.trace_root,
+                one.request_id,
+                one.request.deadline + one.request.window + DAY_SECONDS,
+            )
+            for one in found.values()
+            if one.trace_root != ZERO_BYTES32
+        ]
+        if holds:
+            await self._traces.keep_until(holds)
+        return {key: (answer_of(one), one.result) for key, one in found.items()}
+
+
+def answer_of(answer: ViewAnswer) -> Answer:
+    """What is signed of it."""
+    request = answer.request
+    return Answer.of(answer.request_id, request, request.operator, answer.result, answer.trace_root)
