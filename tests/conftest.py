@@ -7,10 +7,12 @@ test that kills, suspends or restarts its chain, or needs options, takes `own_an
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from oracle.chain.contracts import Contracts
 from oracle.chain.deployer import deploy
@@ -20,10 +22,22 @@ from oracle.chain.sender import TransactionSender
 from oracle.devnet.accounts import Person, signer_of
 from oracle.devnet.anvil import Anvil, AnvilOptions
 from tests.support.anvil import Chain, own_chain, random_chain_id
-from tests.support.books import check_books
+from tests.support.invariants import check_invariants
+from tests.support.postgresql import PostgresqlServer, postgresql_server
 from tests.support.scene import Scene
 from tests.support.world import Stage, World, stage
 from tests.support.world import world as open_world
+
+pytest_plugins = ["tests.support.failures"]
+
+# A run in the background ignores Ctrl-C, and so would every process that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# How long an example takes, says the machine and not the code.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 CHAIN_FIXTURES = {"anvil", "own_anvil", "deployment", "contracts", "scene", "shared_stage"}
 
@@ -33,6 +47,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if CHAIN_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker("anvil")
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgresqlServer]:
+    """One server for the whole run, in each of its processes; a database for each test."""
+    with postgresql_server() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +82,7 @@ async def world(shared_stage: Stage, tmp_path: Path) -> AsyncIterator[World]:
     """The shared devnet; its books are checked after the test, and it is put back."""
     async with open_world(shared_stage, tmp_path / "data") as opened:
         yield opened
-        await check_books(opened)
+        await check_invariants(opened, quiet=False)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import pytest
 from oracle.bench.statistics import percentile, summary
 from oracle.bench.timing import Ledger
 from oracle.inference.provider import find_cuda_problem
+from tests.support.failures import thorough
 
 MODELS = Path(__file__).parents[2] / "models"
 
@@ -25,7 +26,7 @@ def bench(folder: Path, *arguments: str) -> dict[str, Any]:
         capture_output=True,
         text=True,
         cwd=folder,
-        timeout=150,
+        timeout=350,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -53,6 +54,7 @@ def test_gas_has_every_verb_and_its_budget(tmp_path: Path) -> None:
     assert facts["input_bytes"] == 256
 
 
+@thorough
 @pytest.mark.anvil
 def test_latency_says_blocks_seconds_and_where_the_time_goes(tmp_path: Path) -> None:
     facts = bench(tmp_path, "latency", "--requests", "2")
@@ -67,6 +69,7 @@ def test_latency_says_blocks_seconds_and_where_the_time_goes(tmp_path: Path) -> 
         assert figures["settings"]["poll_seconds"] == "0.25"
 
 
+@thorough
 @pytest.mark.anvil
 def test_throughput_loses_nothing(tmp_path: Path) -> None:
     facts = bench(tmp_path, "throughput", "--requests", "30")
@@ -122,7 +125,7 @@ def overhead(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         text=True,
         cwd=folder,
         env=os.environ | {"COLUMNS": "160"},
-        timeout=150,
+        timeout=350,
         check=False,
     )
 

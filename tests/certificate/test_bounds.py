@@ -22,6 +22,7 @@ from oracle.court.verdict import Outcome
 from oracle.program.instruction import Program, Space
 from oracle.program.opcode import Opcode
 from tests.certificate.building import Builder
+from tests.support.failures import thorough
 
 TAPS = 4
 
@@ -61,13 +62,14 @@ def _accepted(program: Program, row: list[NDArray[Any]], kind: str) -> list[int]
     return found
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 2**32 - 1),
     kind=st.sampled_from(["int8", "uint8"]),
     tie=st.booleans(),
     reach=st.integers(0, 3),
 )
+@thorough
 def test_quantised_products_reach_what_the_exact_rule_takes(
     seed: int, kind: str, tie: bool, reach: int
 ) -> None:

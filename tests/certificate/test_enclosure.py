@@ -51,7 +51,7 @@ def _tied(random: np.random.Generator, quantum: float) -> NDArray[np.float32]:
 
 
 @pytest.mark.parametrize("tier", [Tier.NATIVE, Tier.ROUNDED])
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**32 - 1), quantum=st.sampled_from([0.01, 0.25, 1.0, 4.0, 30.0]))
 def test_no_accepted_run_leaves_the_enclosure(tier: Tier, seed: int, quantum: float) -> None:
     random = np.random.default_rng(seed)
@@ -89,7 +89,7 @@ def test_a_quotient_by_a_foreign_sum_is_not_a_share() -> None:
     assert np.isinf(free.reach[program.outputs[0]]).any()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**32 - 1), spread=st.sampled_from([1e-6, 0.1, 2.0, 30.0]))
 def test_the_ends_are_those_of_the_real_function(seed: int, spread: float) -> None:
     """Scores moved anywhere in their reach, in real arithmetic: shares stay within, and the

@@ -203,7 +203,7 @@ def test_whole_programs(name: str) -> None:
     check(program, *inputs(np.random.default_rng(1)), most=8, step=1e-7)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_random_programs(seed: int) -> None:
     random = np.random.default_rng(seed)

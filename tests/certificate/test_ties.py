@@ -18,6 +18,7 @@ from oracle.program.opcode import Opcode
 from tests.certificate import attack, models
 from tests.certificate.building import honest
 from tests.certificate.court import convictions
+from tests.support.failures import thorough
 
 SAMPLES = Path(__file__).parents[2] / "models"
 
@@ -28,7 +29,7 @@ def _sample(tier: Tier) -> tuple[Program, NDArray[Any]]:
         return program, held_out[held_out.files[0]]
 
 
-@pytest.mark.parametrize("tier", [Tier.ROUNDED, Tier.NATIVE])
+@pytest.mark.parametrize("tier", [Tier.ROUNDED, pytest.param(Tier.NATIVE, marks=thorough)])
 def test_no_adversary_exceeds_epsilon_on_the_quantised_sample(tier: Tier) -> None:
     """Every choice at every tie, and from there as far as the tolerances of the softmax reach."""
     program, rows = _sample(tier)

@@ -13,7 +13,7 @@ from oracle.core.model import UNCERTIFIED
 from oracle.core.operator import Offer
 from oracle.core.types import ZERO_ADDRESS, Tier, address
 from oracle.devnet.accounts import Person
-from oracle.devnet.bring_up import fund, register_operator
+from oracle.devnet.bring_up import fund, register_model, register_operator
 from oracle.errors import ConfigurationError, ContractReverted, NotFound, SchemaError
 from tests.support.scene import OPG, SCHEMA, STAKE, Scene, terms
 
@@ -115,6 +115,28 @@ async def test_model_comes_back_as_registered(scene: Scene) -> None:
     assert [found.id for found in await scene.contracts.registry.models()] == [scene.model_id]
     with pytest.raises(NotFound, match="0x0909"):
         await scene.contracts.registry.model(b"\x09" * 32)
+
+
+async def test_models_that_are_looked_up_together_take_one_reading_of_the_logs(
+    scene: Scene,
+) -> None:
+    at = scene.contracts.registry.address
+    second = await register_model(
+        scene.owner, scene.contracts, terms(2), name="second", schema=SCHEMA, uri=""
+    )
+    registry = RegistryBinding(scene.chain.rpc, at)
+
+    def readings() -> int:
+        (endpoint,) = scene.chain.rpc.reports()
+        return endpoint["calls"].get("eth_getLogs", 0)
+
+    before = readings()
+    await registry.look_up([scene.model_id, second])
+    names = [(await registry.model(one)).name for one in (scene.model_id, second)]
+    assert names == ["test", "second"]
+    assert readings() - before == 1
+    await registry.look_up([scene.model_id, second])
+    assert readings() - before == 1, "they are known"
 
 
 async def test_deprecation_is_seen_though_the_model_is_cached(scene: Scene) -> None:

@@ -26,7 +26,7 @@ from oracle.court.proving import Prover
 from oracle.devnet.accounts import Person
 from oracle.devnet.bring_up import fund, register_model
 from oracle.errors import ChainUnreachable, ContractReverted
-from oracle.ports import AnswerItem
+from oracle.ports.contracts import AnswerItem
 from oracle.program.encoding import encode
 from tests.support.scene import BOND, INPUT, OPG, RESULT, SCHEMA, Scene, terms
 from tests.support.small_programs import small_program, small_trace
@@ -188,6 +188,7 @@ async def test_what_is_demanded_is_revealed(case: Case) -> None:
     )
     revealed = _only(sent, events.Revealed)
     assert (revealed.number, revealed.data) == (0, bytes(opening.data))
+    assert revealed.path == tuple(opening.path)
     assert await case.state() is RequestState.ANSWERED
     payout = scene.chain.sender(Person.PAYOUT).address
     assert await court.claimable(payout) == demand.deposit // 2
@@ -199,7 +200,7 @@ async def test_a_demand_of_other_rows_is_dismissed(case: Case) -> None:
     levels = case.prover.commitment.levels
     calldata = case.court.dismiss_data(case.request, demand, 1, merkle.root_of(levels))
     dismissed = _only(await case.send(case.scene.signer, calldata), events.DemandDismissed)
-    assert dismissed.rows == 1
+    assert (dismissed.rows, dismissed.tree_root) == (1, merkle.root_of(levels))
     assert await case.state() is RequestState.ANSWERED
 
 

@@ -31,6 +31,17 @@ def test_round_trip(deployment: Deployment, tmp_path: Path) -> None:
     assert deployment.domain.verifying_contract == deployment.oracle
 
 
+def test_a_deployment_may_do_without_answers_in_views(deployment: Deployment) -> None:
+    assert deployment.views is not None
+    assert deployment.credit is not None
+    document = json.loads(deployment.to_json())
+    del document["credit"]
+    assert Deployment.from_json(json.dumps(document)) == replace(deployment, credit=None)
+    del document["views"]
+    without = replace(deployment, views=None, credit=None)
+    assert Deployment.from_json(json.dumps(document)) == without
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -48,6 +59,10 @@ def test_round_trip(deployment: Deployment, tmp_path: Path) -> None:
         {"examples": {"x": "y"}},
         {"parameters": {}},
         {"unknown": 1},
+        {"views": 5},
+        {"views": "0x12"},
+        {"credit": 5},
+        {"credit": "0x12"},
     ],
 )
 def test_strict(deployment: Deployment, tmp_path: Path, change: dict[str, Any]) -> None:
@@ -64,6 +79,8 @@ def test_missing_or_no_json(tmp_path: Path) -> None:
         Deployment.load(path)
     assert missing.value.hint is not None
     assert "oracle devnet up" in missing.value.hint
+    assert "ask whoever gave you the deployment file" in missing.value.hint
+    assert "oracle deploy" not in missing.value.hint, "a second set of contracts is no remedy"
     for text in ("", "[]", "{", '{"format": 2}'):
         path.write_text(text)
         with pytest.raises(ConfigurationError):

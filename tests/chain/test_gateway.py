@@ -19,6 +19,7 @@ from tests.support import fault_proxy as faults
 from tests.support.anvil import Chain
 from tests.support.fault_proxy import EVERY, FaultProxy, fault_proxy
 from tests.support.scene import Scene
+from tests.support.signing import transaction_of
 
 SINK = Address("0x00000000000000000000000000000000000000AA")
 FEES = Fees(10**11, 10**9)
@@ -35,7 +36,8 @@ def attempt(
     value: int = 1,
     chain_id: int | None = None,
 ) -> Attempt:
-    transaction_hash, raw = signer.sign_transaction(
+    transaction_hash, raw = transaction_of(
+        signer,
         chain_id=chain_id or chain.chain_id,
         nonce=nonce,
         call=Call(SINK, b"", gas),
@@ -118,14 +120,14 @@ async def test_nonce_taken_by_another(anvil: Chain, gateway: Gateway) -> None:
 async def test_refused_for_good(anvil: Chain, gateway: Gateway) -> None:
     nonce = await nonce_of(gateway)
     pauper = LocalSigner(b"\x42" * 32)
-    for refused in (
-        attempt(anvil, 0, signer=pauper),
-        attempt(anvil, nonce, gas=20_000),
-        attempt(anvil, nonce, gas=10**9),
-        attempt(anvil, nonce, chain_id=anvil.chain_id + 1),
+    for refused, expected in (
+        (attempt(anvil, 0, signer=pauper), SendOutcome.UNFUNDED),
+        (attempt(anvil, nonce, gas=20_000), SendOutcome.HOPELESS),
+        (attempt(anvil, nonce, gas=10**9), SendOutcome.HOPELESS),
+        (attempt(anvil, nonce, chain_id=anvil.chain_id + 1), SendOutcome.HOPELESS),
     ):
         outcome, reason = await gateway.send(refused)
-        assert (outcome, bool(reason)) == (SendOutcome.REFUSED, True), reason
+        assert (outcome, bool(reason)) == (expected, True), reason
     broken = attempt(anvil, nonce)
     cut = Attempt(broken.hash, broken.raw[:-3], FEES, 0.0, None, None)
     assert (await gateway.send(cut))[0] is not SendOutcome.ACCEPTED
@@ -206,10 +208,10 @@ async def test_refusal_that_cannot_be_looked_up_is_unknown(
         ("replacement transaction underpriced", SendOutcome.REFUSED),
         ("transaction underpriced: gas tip cap 1, minimum needed 2", SendOutcome.REFUSED),
         ("max fee per gas less than block base fee: address 0x", SendOutcome.REFUSED),
-        ("insufficient funds for gas * price + value", SendOutcome.REFUSED),
-        ("intrinsic gas too low", SendOutcome.REFUSED),
-        ("exceeds block gas limit", SendOutcome.REFUSED),
-        ("invalid sender", SendOutcome.REFUSED),
+        ("insufficient funds for gas * price + value", SendOutcome.UNFUNDED),
+        ("intrinsic gas too low", SendOutcome.HOPELESS),
+        ("exceeds block gas limit", SendOutcome.HOPELESS),
+        ("invalid sender", SendOutcome.HOPELESS),
         ("nonce too high", SendOutcome.UNKNOWN),
         ("txpool is full", SendOutcome.UNKNOWN),
         ("in-flight transaction limit reached", SendOutcome.UNKNOWN),

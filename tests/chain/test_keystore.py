@@ -27,6 +27,7 @@ from oracle.core.transaction import Call, Fees
 from oracle.core.types import address
 from oracle.devnet.accounts import MNEMONIC, Person, signer_of
 from oracle.errors import KeystoreError
+from tests.support.signing import transaction_of
 
 SECRET = bytes.fromhex("4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318")
 PASSWORD = "correct horse"
@@ -192,7 +193,8 @@ def test_transactions_are_those_of_eth_account(
     chain_id: int, nonce: int, data: bytes, fee: int, value: int, gas: int
 ) -> None:
     to = address("0x" + "a1" * 20)
-    transaction_hash, raw = LocalSigner(SECRET).sign_transaction(
+    transaction_hash, raw = transaction_of(
+        LocalSigner(SECRET),
         chain_id=chain_id,
         nonce=nonce,
         call=Call(to, data, gas),
@@ -221,6 +223,6 @@ def test_a_transaction_needs_a_chain_and_a_digest_32_bytes() -> None:
     signer = LocalSigner(SECRET)
     call = Call(address("0x" + "a1" * 20), b"", 21_000)
     with pytest.raises(ValueError, match="chain id"):
-        signer.sign_transaction(chain_id=0, nonce=0, call=call, fees=Fees(1, 1))
+        transaction_of(signer, chain_id=0, nonce=0, call=call, fees=Fees(1, 1))
     with pytest.raises(ValueError, match="32 bytes"):
         signer.sign_digest(b"short")

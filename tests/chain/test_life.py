@@ -13,7 +13,7 @@ from oracle.core.request import DeliveryState, Request, RequestState
 from oracle.core.types import ZERO_ADDRESS, ZERO_BYTES32, address
 from oracle.devnet.accounts import Person
 from oracle.errors import ContractReverted
-from oracle.ports import ItemCode, OnChainRequest
+from oracle.ports.contracts import ItemCode, OnChainRequest
 from tests.support.scene import BOND, FEE, INPUT, OPG, RESULT, Scene, seen
 
 CONSUMER = address("0x00000000000000000000000000000000c0ffee01")

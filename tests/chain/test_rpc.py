@@ -7,6 +7,8 @@ import socket
 import traceback
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from oracle.chain.rpc import HttpRefusal, Rpc, RpcRefusal, masked
 from oracle.errors import ChainUnreachable, ConfigurationError, WrongChain
@@ -69,13 +71,39 @@ async def test_secrets_stay_out_of_errors_and_logs(
             assert not any(secret in text for secret in SECRETS), text
 
 
+def test_a_missing_scheme_is_named_and_what_was_pasted_is_not_shown() -> None:
+    for url in ("localhost:8545", "swordfish", "someone:swordfish@eth.example/k3y"):
+        with pytest.raises(ConfigurationError, match="http:// or https:// is missing") as refused:
+            Rpc(url)
+        shown = f"{refused.value.message} {refused.value.hint}"
+        assert not any(secret in shown for secret in ("swordfish", "k3y"))
+
+
+async def test_a_server_that_is_no_endpoint_is_told_from_a_node_in_trouble(
+    own_anvil: Chain,
+) -> None:
+    async with fault_proxy(own_anvil.url) as proxy:
+        rpc = await Rpc.connect(proxy.url)
+        for fault, said in (
+            (faults.http_status(404), "no JSON-RPC endpoint"),
+            (faults.http_status(405), "no JSON-RPC endpoint"),
+            (faults.http_status(502), "the chain's node, or what stands before it"),
+        ):
+            proxy.on(EVERY, fault)
+            with pytest.raises(ChainUnreachable) as failed:
+                await rpc.code("0x" + "12" * 20)  # type: ignore[arg-type]
+            assert said in (failed.value.hint or ""), failed.value
+            proxy.heal()
+        await rpc.close()
+
+
 async def test_nobody_listens() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with pytest.raises(ChainUnreachable, match=r"(?i)connect") as failed:
         await Rpc.connect(f"http://127.0.0.1:{port}")
-    assert failed.value.hint is not None
+    assert f"the chain's node at http://127.0.0.1:{port} runs" in (failed.value.hint or "")
 
 
 async def test_wrong_chain(own_anvil: Chain) -> None:
@@ -130,3 +158,15 @@ async def test_closing_twice(own_anvil: Chain) -> None:
     rpc = await Rpc.connect(own_anvil.url)
     await rpc.close()
     await rpc.close()
+
+
+async def test_a_web_page_is_no_endpoint() -> None:
+    async def page(_: web.Request) -> web.Response:
+        return web.Response(text="<html>welcome</html>", content_type="text/html")
+
+    site = web.Application()
+    site.router.add_route("*", "/", page)
+    async with TestServer(site) as server:
+        with pytest.raises(ChainUnreachable, match="not JSON") as failed:
+            await Rpc.connect(str(server.make_url("/")))
+    assert "no JSON-RPC endpoint" in (failed.value.hint or "")

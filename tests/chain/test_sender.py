@@ -61,6 +61,8 @@ async def test_no_money_for_gas(anvil: Chain) -> None:
     with pytest.raises(ChainRefused, match=r"(?i)insufficient funds") as refused:
         await pauper.send(SINK, gas=21_000)
     assert refused.value.hint is not None
+    assert f"send {pauper.address} coin for gas: it holds 0.000000000000001" in refused.value.hint
+    assert f"oracle devnet fund {pauper.address}" in refused.value.hint
 
 
 async def test_not_mined_in_time(anvil: Chain) -> None:

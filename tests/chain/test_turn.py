@@ -13,6 +13,7 @@ import pytest
 from oracle.chain.rpc import Rpc
 from oracle.chain.sender import TransactionSender
 from oracle.chain.turn import turn
+from oracle.core.signing import signed_transaction
 from oracle.core.transaction import Call, Fees
 from oracle.core.types import address
 from oracle.devnet.accounts import Person, signer_of
@@ -20,6 +21,7 @@ from oracle.errors import ChainRefused, ChainUnreachable, ConfigurationError
 from tests.support import fault_proxy as faults
 from tests.support.anvil import Chain
 from tests.support.fault_proxy import fault_proxy
+from tests.support.world import PATIENCE_SECONDS, until
 
 KEY = address("0x" + "ab" * 20)
 SINK = address("0x" + "5b" * 20)
@@ -98,12 +100,14 @@ async def test_a_nonce_that_was_taken_elsewhere_is_not_used_again(
     await _send_raw(anvil, nonce, await relayer.gateway.fees())
     async with fault_proxy(anvil.url) as proxy, await Rpc.connect(proxy.url) as rpc:
         proxy.on("eth_getTransactionCount", faults.answer(hex(nonce)), times=1)  # it lags behind
-        late = TransactionSender(rpc, relayer.signer, wait_seconds=10)
+        late = TransactionSender(rpc, relayer.signer)
         sending = asyncio.create_task(late.send(SINK, value=2))
-        while not mined and proxy.calls["eth_sendRawTransaction"] < 2:  # noqa: ASYNC110 - a chain sets no event
-            await asyncio.sleep(0.02)
+
+        async def both_wait() -> bool:
+            return await relayer.gateway.next_nonce(relayer.address, pending=True) == nonce + 2
+
         if not mined:
-            await asyncio.sleep(0.1)
+            await until(both_wait)
             await anvil.mine()
         assert (await sending).mined.succeeded
     assert await relayer.gateway.balance(SINK) == 3
@@ -120,7 +124,7 @@ async def test_a_transaction_that_was_replaced_is_not_waited_for(anvil: Chain) -
     await _send_raw(anvil, nonce, Fees(3 * fees.max_fee, 3 * fees.max_priority_fee))
     await anvil.mine()
     with pytest.raises(ChainRefused, match=f"took nonce {nonce}"):
-        await asyncio.wait_for(sending, 20)
+        await asyncio.wait_for(sending, PATIENCE_SECONDS)
     assert await relayer.gateway.balance(SINK) == 1
 
 
@@ -131,7 +135,12 @@ def _locks(inside: Path) -> Path:
 
 async def _send_raw(anvil: Chain, nonce: int, fees: Fees) -> None:
     """One wei, by somebody who knows nothing of turns."""
-    _, raw = signer_of(Person.RELAYER).sign_transaction(
-        chain_id=anvil.chain_id, nonce=nonce, call=Call(SINK, b"", 21_000), fees=fees, value=1
+    _, raw = await signed_transaction(
+        signer_of(Person.RELAYER),
+        chain_id=anvil.chain_id,
+        nonce=nonce,
+        call=Call(SINK, b"", 21_000),
+        fees=fees,
+        value=1,
     )
     await anvil.rpc.request("eth_sendRawTransaction", ["0x" + raw.hex()])

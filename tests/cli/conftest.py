@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import functools
 import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from typer.testing import CliRunner
 
 from oracle.bootstrap.worker import Worker
@@ -27,6 +28,9 @@ from oracle.chain.sender import TransactionSender
 from oracle.cli.main import app
 from oracle.devnet.accounts import Person, secret_of, signer_of
 from oracle.devnet.bring_up import fund
+from tests.support.logging_reset import reset_logging
+
+PATIENCE_SECONDS = 120.0
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -80,6 +84,19 @@ class Oracle:
         assert isinstance(document, dict)
         return document
 
+    def status(self) -> dict[str, Any]:
+        """What is said of a node that runs, once all is well: a busy one may miss a few beats, and
+        what failed once is said until it is tried again."""
+        give_up_at = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            printed = self.run("node", "status", "--json")
+            facts: dict[str, Any] = json.loads(printed.out) if printed.out else {}
+            if facts.get("alive") and not facts["trouble"]:
+                assert printed.exit_code == 0, printed.err
+                return facts
+            assert time.monotonic() < give_up_at, printed
+            time.sleep(0.2)
+
     def fails(self, exit_code: int, *arguments: str, **more: Any) -> str:
         """What a verb says that must fail; nothing of it on standard output."""
         printed = self.run(*arguments, **more)
@@ -122,22 +139,25 @@ def _cheap_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 def _logging_as_it_was() -> Iterator[None]:
     """A node that was run in this process logged to the runner's standard error, which is gone."""
     yield
-    structlog.reset_defaults()
+    reset_logging()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def devnet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oracle]:
     """A devnet started by `oracle devnet up`, and ended by `oracle devnet down`."""
     oracle = Oracle(tmp_path_factory.mktemp("devnet"))
     arguments = ["--data-dir", str(oracle.data_dir), "devnet", "up", "--json"]
-    up = subprocess.run(
-        [sys.executable, "-m", "oracle", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={name: value for name, value in os.environ.items() if name != "ORACLE_CONFIG"},
-    )
+    # One after another: two that begin in one second would be one chain, with one key in use twice.
+    with (tmp_path_factory.getbasetemp().parent / "devnet.lock").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        up = subprocess.run(
+            [sys.executable, "-m", "oracle", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+            env={name: value for name, value in os.environ.items() if name != "ORACLE_CONFIG"},
+        )
     assert up.returncode == 0, up.stderr
     (oracle.data_dir / "up.json").write_text(up.stdout)
     oracle.secrets |= {secret_of(person).hex() for person in Person}
@@ -180,8 +200,10 @@ def travel(oracle: Oracle, seconds: int) -> None:
 def blocks_every_second(oracle: Oracle) -> Iterator[None]:
     """The devnet as it is started; otherwise tests have it mine a block per transaction."""
     command(oracle, "evm_setIntervalMining", 1)
-    yield
-    command(oracle, "evm_setAutomine", True)
+    try:
+        yield
+    finally:
+        command(oracle, "evm_setAutomine", True)
 
 
 def command(oracle: Oracle, method: str, *parameters: object) -> None:

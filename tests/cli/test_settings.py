@@ -114,13 +114,54 @@ def test_without_a_chain_it_says_how_to_get_one(oracle: Oracle) -> None:
     assert "no devnet was started here" in oracle.fails(7, "devnet", "down")
 
 
+def test_where_no_settings_are_found_that_is_said_first() -> None:
+    for arguments in (["reclaim", "0x" + "0f" * 32], ["model", "list"], ["node", "run"]):
+        result = CliRunner().invoke(app, arguments)
+        assert result.exit_code == 4
+        said = "error: there is no settings file here (oracle.toml or .oracle/oracle.toml), and so "
+        assert result.stderr.startswith(said), result.stderr
+        assert "--config" in result.stderr
+
+
+def test_settings_of_a_real_chain_come_before_the_key_that_they_name(tmp_path: Path) -> None:
+    """As docs/dapp-guide.md has it."""
+    (tmp_path / "oracle.toml").write_text(
+        'rpc_url = "http://127.0.0.1:9"\ndeployment = "deployment.json"\n'
+        'requester_keystore = "keys/me.json"\npassword_file = "keys/password"\n'
+    )
+    made = CliRunner().invoke(app, ["keystore", "new", "keys/me.json"])
+    assert made.exit_code == 0, made.stderr
+    shown = CliRunner().invoke(app, ["keystore", "address", "keys/me.json"])
+    assert shown.stdout.strip() in made.stdout
+
+
 def test_without_a_node_its_verbs_say_so(oracle: Oracle) -> None:
     assert "no node runs here" in oracle.fails(7, "node", "stop")
     assert "settings name no operator" in oracle.fails(4, "node", "run")
     operator = "0x" + "11" * 20
     configured = oracle.config.read_text() + f'operator = "{operator}"\n'
     oracle.config.write_text(configured)
-    assert "oracle node run" in oracle.fails(7, "node", "status")
+    assert "oracle up" in oracle.fails(7, "node", "status")
+
+
+def test_a_node_without_a_settings_file_says_that_and_leaves_nothing(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["node", "run"])  # the present folder is empty
+    assert result.exit_code == 4
+    assert "there is no settings file" in result.stderr
+    assert "settings name no operator" in result.stderr
+    assert "--config" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_path_that_is_not_there_is_named_from_the_root(tmp_path: Path) -> None:
+    (tmp_path / "else").mkdir()
+    (tmp_path / "else" / "oracle.toml").write_text(
+        'rpc_url = "http://127.0.0.1:1"\npassword_file = "keys/password"\n'
+        'owner_keystore = "keys/owner.json"\nsigner_keystore = "keys/signer.json"\n'
+    )
+    said = CliRunner().invoke(app, ["--config", "else/oracle.toml", "operator", "init"]).stderr
+    assert str(tmp_path / "keys" / "password") in said.replace("\n", "")
+    assert "try: or" not in said
 
 
 def test_a_keystore_is_made_once_and_never_overwritten(oracle: Oracle, tmp_path: Path) -> None:

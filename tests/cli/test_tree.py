@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
 import pytest
+from typer.testing import CliRunner
 
-from oracle.cli.verbs import VERBS, load
+from oracle.cli.main import app
+from oracle.cli.verbs import PANELS, VERBS, load
 
 HEAVY = ("web3", "onnxruntime", "sqlalchemy", "numpy")
 
@@ -34,3 +37,25 @@ def test_help_and_version_import_no_heavy_library(option: str) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout
+
+
+def test_help_shows_every_verb_once_below_who_it_is_for() -> None:
+    assert sorted(name for names in PANELS.values() for name in names) == sorted(VERBS)
+    shown = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "160"}).stdout
+    for heading, names in PANELS.items():
+        below = shown.partition(heading)[2].partition("\n╰")[0]
+        assert re.findall(r"^│ ([a-z]+) ", below, re.MULTILINE) == list(names)
+
+
+def test_global_options_say_what_holds_without_them() -> None:
+    shown = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "200"}).stdout
+    for default in (".oracle/oracle.toml", "(.oracle)", "DATA_DIR/deployment.json"):
+        assert f"{default}" in shown.replace("\n", " ")
+
+
+@pytest.mark.parametrize("words", [[], ["init"], ["node", "run"], ["devnet", "up"], ["watch"]])
+def test_a_flag_does_not_look_as_if_it_took_a_value(words: list[str]) -> None:
+    shown = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": "160"})
+    assert shown.exit_code == 0
+    assert "--help" in shown.stdout
+    assert "<bool>" not in shown.stdout

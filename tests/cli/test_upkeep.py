@@ -7,6 +7,7 @@ from pathlib import Path
 
 from oracle.devnet.accounts import Person, signer_of
 from oracle.devnet.samples import sample
+from oracle.settings import load
 from tests.cli.conftest import Oracle, command, give, travel
 
 
@@ -29,6 +30,23 @@ def operator_of_its_own(devnet: Oracle, folder: Path) -> tuple[Oracle, str]:
     return mine, made["signer"]
 
 
+def test_who_has_gas_is_not_told_to_send_some(devnet: Oracle, tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    made = [
+        devnet.json("keystore", "new", str(keys / f"{name}.json"))["address"]
+        for name in ("owner", "signer")
+    ]
+    for one in made:
+        give(devnet, one, 0)
+    mine = devnet.with_settings(
+        tmp_path / "mine",
+        operator=made[0],
+        owner_keystore=keys / "owner.json",
+        signer_keystore=keys / "signer.json",
+    )
+    assert mine.json("operator", "init")["next"] == "`oracle operator bond`"
+
+
 def test_a_newcomer_is_told_of_gas_and_of_a_model_that_is_not_here(
     devnet: Oracle, tmp_path: Path
 ) -> None:
@@ -38,9 +56,24 @@ def test_a_newcomer_is_told_of_gas_and_of_a_model_that_is_not_here(
     assert gas["kind"] == "gas"
     assert signer in gas["what"]
     assert gas["next"].startswith("send ")
-    assert "missing: the signer" in mine.ok("selfcheck")
+    assert f"missing: {signer} pays for gas" in mine.ok("selfcheck")
     model = devnet.json("model", "show", "digits-mlp")
-    mine.json("operator", "offer", "digits-mlp", "--price", "9", "--max-bond", "400")
+    offer = ("operator", "offer", "digits-mlp", "--price", "9", "--max-bond", "400")
+    printed = mine.run(*offer, "--json")
+    assert json.loads(printed.out)["price_opg"] == "9"
+    assert "warning: 0 OPG of the stake are free" in printed.err
+    assert "oracle operator bond" in printed.err
+    warned = json.loads(printed.out)["warnings"]
+    assert [(one["kind"], one["next"].split(" AMOUNT")[0]) for one in warned] == [
+        ("warning", f"oracle model fetch {model['id']}"),
+        ("warning", "oracle operator bond"),
+    ]
+    narrow = mine.json(*offer[:-1], "1", "--max-window", "1")["warnings"]
+    assert any("--max-bond 180 or more" in one["next"] for one in narrow)
+    assert any(
+        f"--max-window {model['challenge_window_seconds']} or more" in one["next"] for one in narrow
+    )
+    mine.json(*offer)
     assert mine.json("operator", "status")["signer_balance_wei"] == 0
     kinds = {one["kind"]: one for one in mine.json("selfcheck")["missing"]}
     assert set(kinds) == {"gas", "model"}
@@ -64,17 +97,41 @@ def test_a_registered_model_is_fetched_and_checked(node: Oracle, tmp_path: Path)
     assert "http" in mine.fails(3, "model", "fetch", "digits-mlp", "--from", "ftp://host")
     nowhere = mine.fails(7, "model", "fetch", "digits-mlp", "--from", "http://127.0.0.1:1")
     assert "nobody serves the file of digits-mlp" in nowhere
-    serving = node.json("node", "status")["serving"]
+    serving = node.status()["serving"]
     got = mine.json("model", "fetch", model["id"], "--from", serving)
     assert (got["name"], got["root"]) == ("digits-mlp", model["program_root"])
     assert serving in got["from"]
     assert mine.json("model", "show", "digits-mlp")["file_here"] is True
     assert mine.json("model", "fetch", "digits-mlp")["from"] == "it was here already"
-    assert [one["verdict"] for one in mine.json("selfcheck")["selfcheck"]] == ["honest"]
+    stored = mine.data_dir / "models" / "programs" / f"{model['program_root'][2:]}.onnx"
+    stored.chmod(0o644)
+    stored.write_bytes(stored.read_bytes()[:1_000])
+    shown = mine.json("model", "show", "digits-mlp")
+    assert shown["file_here"] is False
+    assert f"the file {stored} is damaged" in shown["file_damaged"]
+    fetch = f"oracle model fetch {model['id']}"
+    assert shown["file_damaged"].endswith(fetch)
+    said = mine.fails(3, "selfcheck")
+    assert said.startswith(f"error: digits-mlp: the file {stored} is damaged")
+    assert f"try: {fetch}" in said
+    assert serving in mine.json("model", "fetch", "digits-mlp", "--from", serving)["from"]
+    assert "file_damaged" not in mine.json("model", "show", "digits-mlp")
+    (checked,) = mine.json("selfcheck")["selfcheck"]
+    program = f"program {model['program_root'][:14]}"
+    assert checked["what"] == f"trial of digits-mlp ({program})"
+    assert (checked["tier"], checked["verdict"]) == ("rounded", "honest")
+    file, operator = str(sample("digits-mlp").file), load(mine.config).operator
+    added = node.json("model", "add", file, "--name", "mine too", "--window", "6")
+    assert node.json("model", "show", added["id"])["registrar"] == operator
+    (checked,) = mine.json("selfcheck")["selfcheck"]
+    assert checked["what"] == f"trial of digits-mlp, mine too ({program})", "its owner's name"
+    nowhere = mine.with_settings(tmp_path / "mine", rpc_url="http://127.0.0.1:1")
+    (checked,) = nowhere.json("selfcheck")["selfcheck"]
+    assert checked["what"] == f"trial of {program}", "without a chain, there is no name"
 
 
 def test_a_second_node_is_refused_and_the_first_shows_its_signers_gas(node: Oracle) -> None:
-    facts = node.json("node", "status")
+    facts = node.status()
     said = node.fails(10, "node", "run")
     assert f"a node runs on the data directory {node.data_dir}" in said
     assert f"process {facts['process']}" in said
@@ -93,7 +150,7 @@ def test_the_signer_is_rotated_after_a_delay(devnet: Oracle, tmp_path: Path) -> 
     assert new.exists()
     assert started["signer_until_then"] == signer
     assert started["new_signer"] in started["next"]
-    assert started["valid_from_date"].endswith(" UTC")
+    assert [name for name in started if name.startswith("valid_from")] == ["valid_from"]
     assert mine.json("operator", "status")["signer"] == signer
     travel(devnet, started["in_seconds"] + 1)
     assert mine.json("operator", "status")["signer"] == started["new_signer"]

@@ -49,6 +49,10 @@ def test_devnet_status_counts_what_is_on_it(devnet: Oracle) -> None:
 def test_models_are_listed_and_shown(devnet: Oracle) -> None:
     listed = devnet.json("model", "list")["models"]
     assert {one["name"] for one in listed} >= {"breast-cancer-gbt", "digits-mlp"}
+    digits = next(one for one in listed if one["name"] == "digits-mlp")
+    assert digits["offers"] >= 1
+    prices = [one["price_opg"] for one in devnet.json("model", "show", "digits-mlp")["offers"]]
+    assert digits["cheapest_offer_opg"] == prices[0]
     assert "digits-mlp" in devnet.ok("model", "list")
     facts = devnet.json("model", "show", "digits-mlp")
     assert facts["inputs"] == ["pixels float32[N, 64]"]
@@ -57,7 +61,11 @@ def test_models_are_listed_and_shown(devnet: Oracle) -> None:
     assert (facts["error_bar_is"], facts["compared_on"]) == ("proved", "450 given rows")
     assert facts["largest_difference"] < 1e-5
     assert facts["offers"][0]["price_opg"] == "1"
+    assert facts["offers"][0]["max_window_seconds"] == 600  # the deployment's; the offer's is 3,600
     assert facts == devnet.json("model", "show", facts["id"])
+    assert facts["tier"] == "rounded"
+    assert facts["backing"] == "one wrong element, shown while it is not final, voids it"
+    assert "tier: " not in devnet.ok("model", "show", "digits-mlp")
     assert "is not a model id" in devnet.fails(3, "model", "show", "0x" + "zz" * 32)
     assert "no live model" in devnet.fails(7, "model", "show", "absent")
 
@@ -132,8 +140,10 @@ def test_a_request_is_answered_and_its_whole_story_told(node: Oracle, image: Pat
     assert all(event["gas_used"] > 0 and event["time"] > 0 for event in told["events"])
     assert set(told) == {
         "request", "state", "model", "tier", "requester", "operator", "consumer", "notice",
-        "deadline", "window_seconds", "money", "events", "answer", "receipt",
+        "deadline", "window_seconds", "money", "events", "answer", "receipt", "conviction",
+        "demands",
     }  # fmt: skip
+    assert (told["conviction"], told["demands"]) == (None, [])
     text = node.ok("show", asked["request"])
     for part in ("fee 1 OPG", "answered by", "receipt: signature of", "label: "):
         assert part in text
@@ -192,14 +202,17 @@ def test_a_request_that_nobody_took_is_cancelled(devnet: Oracle, image: Path) ->
     assert cancelled["cancelled"] == asked["request"]
     assert devnet.json("show", asked["request"])["state"] == "cancelled"
     assert "WrongState" in devnet.fails(5, "cancel", asked["request"])
-    assert "nothing to reclaim" in devnet.fails(3, "reclaim", asked["request"])
+    said = devnet.fails(3, "reclaim", asked["request"])
+    assert "nothing to reclaim" in said
+    me = signer_of(Person.REQUESTER).address
+    assert f"came back to the account of {me} at the oracle" in said
 
 
 def test_a_request_whose_deadline_passed_is_reclaimed(devnet: Oracle, image: Path) -> None:
     options = ["--input", str(image), "--open", "--fee", "2", "--bond", "99999999"]
-    asked = devnet.json("request", "digits-mlp", *options, "--time-to-answer", "20")
+    asked = devnet.json("request", "digits-mlp", *options, "--time-to-answer", "300")
     assert "DeadlineNotPassed" in devnet.fails(5, "reclaim", asked["request"])
-    travel(devnet, 30)
+    travel(devnet, 310)
     got = devnet.json("reclaim", asked["request"])
     assert (got["state"], got["refund_opg"]) == ("expired", "2")
     text = devnet.ok("show", asked["request"])
@@ -286,6 +299,9 @@ def test_an_operators_life_from_registration_to_withdrawal(devnet: Oracle, tmp_p
     assert (made["operator"], made["payout"]) == (owner, owner)
     assert (keys / "signer.json").exists(), "the signer's key is made where it is missing"
     assert mine.run("operator", "init").exit_code == 5
+    said = mine.fails(5, "operator", "bond", "501.25")
+    assert f"{owner} holds 500 OPG, not 501.25" in said
+    assert f"try: send 1.25 OPG to {owner}, or bond at most 500" in said
     assert mine.json("operator", "bond", "400.5")["free_opg"] == "400.5"
     offered = mine.json(
         "operator", "offer", "digits-mlp", "--price", "0.5", "--max-bond", "40", "--capacity", "3"
@@ -318,9 +334,13 @@ def test_an_operators_life_from_registration_to_withdrawal(devnet: Oracle, tmp_p
     leaving = mine.json("operator", "unbond", "100")
     assert (leaving["free_opg"], leaving["exits"][0]["opg"]) == ("300.5", "100")
     assert "the next is over at" in mine.fails(7, "operator", "withdraw")
-    assert mine.run("operator", "unbond", "301").exit_code == 5
+    too_much = mine.fails(3, "operator", "unbond", "301")
+    assert "300.5 OPG of the stake are free, 0 are locked" in too_much
+    assert "unbond all" in too_much
+    assert mine.json("operator", "unbond", "all")["free_opg"] == "0"
+    assert "0 OPG of the stake are free" in mine.fails(3, "operator", "unbond", "all")
     travel(devnet, 4_400)
-    assert mine.json("operator", "withdraw") == {"withdrawn_opg": "100", "exits": 1}
+    assert mine.json("operator", "withdraw") == {"withdrawn_opg": "400.5", "exits": 2}
     assert "stake opg" in mine.ok("operator", "status")
 
 
@@ -328,9 +348,11 @@ def test_an_operators_life_from_registration_to_withdrawal(devnet: Oracle, tmp_p
 
 
 def test_a_node_says_how_it_is_doing_and_is_stopped(node: Oracle) -> None:
-    facts = node.json("node", "status")
+    facts = node.status()
     assert facts["alive"] is True
-    assert facts["trouble"] == "none"
+    assert facts["trouble"] == {}
+    assert facts["demands"] == []
+    assert "trouble                          none" in node.ok("node", "status")
     assert facts["operator"] == signer_of(Person.OWNER).address
     assert facts["reverted"] == 0
     assert sum(facts["jobs"].values()) > 0
@@ -346,7 +368,10 @@ def test_a_node_is_not_started_with_anothers_key_or_a_damaged_database(
 ) -> None:
     keys = devnet.data_dir / "keys"
     mistaken = devnet.with_settings(tmp_path / "a", signer_keystore=keys / "owner.json")
-    assert "the keystore holds" in mistaken.fails(4, "node", "run")
+    printed = mistaken.run("node", "run")  # its log comes before the error
+    assert printed.exit_code == 4
+    assert "\nerror: the signer of" in printed.err
+    assert "the keystore holds" in printed.err
     damaged = tmp_path / "damaged.sqlite"
     damaged.write_text("this is not a database" * 100)
     assert devnet.with_settings(tmp_path / "b", database=damaged).run("node", "run").exit_code == 10

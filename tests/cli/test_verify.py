@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import numpy as np
 
 from oracle.devnet.samples import sample
 from oracle.storage.heartbeat import HeartbeatFile
-from tests.cli.conftest import Oracle, blocks_every_second
+from tests.cli.conftest import PATIENCE_SECONDS, Oracle, blocks_every_second
 
 
 def test_a_request_saves_its_receipt_and_the_receipt_verifies(node: Oracle, tmp_path: Path) -> None:
     images, labels = sample("digits-mlp").held_out_samples()
     image, receipt = tmp_path / "digit.npy", tmp_path / "receipt.json"
     np.save(image, images[:1].astype(np.float32))
-    asking = ("request", "digits-mlp", "--input", str(image))
+    # It must not be settled between two looks.
+    asking = ("request", "digits-mlp", "--input", str(image), "--window", "600")
     assert "there is no folder" in node.fails(3, *asking, "--save", str(tmp_path / "no" / "r"))
     with blocks_every_second(node):
         asked = node.json(*asking, "--save", str(receipt))
@@ -33,11 +35,18 @@ def test_a_request_saves_its_receipt_and_the_receipt_verifies(node: Oracle, tmp_
     assert beat is not None
     assert beat.serving is not None
     served = tmp_path / "served.json"
-    fetch = ("receipt", asked["request"], "-o", str(served), "--endpoint", beat.serving)
-    node.ok(*fetch)
+    fetch = ("receipt", asked["request"], "--save", str(served), "--endpoint", beat.serving)
+    # The node has it once it has read of its own transaction; the chain had it before.
+    give_up_at = time.monotonic() + PATIENCE_SECONDS
+    while (printed := node.run(*fetch)).exit_code == 7:
+        assert time.monotonic() < give_up_at, printed.err
+        time.sleep(0.1)
+    assert printed.exit_code == 0, printed.err
     assert served.read_text() == receipt.read_text()
     assert node.json("verify", str(served))["verdict"] == "verified"
     assert "no receipt of request" in node.fails(7, "receipt", "0x" + "0f" * 32, *fetch[2:])
-    shown = node.ok("show", asked["request"])
+    shown = node.ok("show", str(receipt))
+    assert shown == node.ok("show", asked["request"])
+    assert "or a file of `oracle receipt`" in node.fails(3, "show", "nowhere.json")
     assert f"decision by probabilities: {decision['label']} {decision['status']}" in shown
     assert "error bar: " in shown

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from oracle.bootstrap.devnet import standing_offer
-from oracle.client import OracleClient
+from oracle.client import OracleClient, connect
 from oracle.core.operator import Offer
-from oracle.core.types import Address
+from oracle.core.types import Address, opg
 from oracle.devnet.accounts import Person, signer_of
 from oracle.devnet.bring_up import fund, register_model, register_operator
 from oracle.errors import ContractReverted, InputError, NotFound, TensorError
@@ -87,6 +88,57 @@ async def test_inputs_that_do_not_fit_are_refused_before_anything_is_paid(world:
     assert await world.client.oracle.account(world.client.sender.address) == before
 
 
+@pytest.mark.parametrize(
+    ("given", "message", "hint"),
+    [
+        ({"fee": "1"}, "fee is base units, an int, and not '1' (str)", 'opg("1") is 1 OPG'),
+        ({"fee": 0.5}, "fee is base units, an int", None),
+        ({"bond": True}, "bond is base units, an int", None),
+        ({"value_at_risk": 25}, "value_at_risk of 25 base units is next to", 'opg("25") is 25 OPG'),
+        ({"fee": 2**96}, "is not what a contract can hold", None),
+        ({"fee": -1}, "is not what a contract can hold", None),
+        ({"time_to_answer": "60"}, "time_to_answer is whole seconds", None),
+        ({"window": 60.0}, "window is whole seconds", None),
+        ({"window": 2**32, "fee": OPG, "open_to_all": True}, "does not fit", None),
+        ({"callback_gas_limit": "1"}, "callback_gas_limit is units of gas", None),
+        ({"operator": 7}, "operator is 7 (int), and not an address", None),
+        ({"consumer": "0x12"}, "is not an address", None),
+        ({"inputs": np.zeros(64)}, "the inputs are a ndarray, and neither", '{"pixels": array}'),
+        ({"model": 3}, "3 (int) names no model", None),
+    ],
+)
+async def test_arguments_of_another_kind_are_refused_by_name(
+    world: World, given: dict[str, object], message: str, hint: str | None
+) -> None:
+    terms: dict[str, Any] = {"model": DIGITS, "inputs": [digit()], **given}
+    with pytest.raises(InputError) as caught:
+        await world.client.request(**terms)
+    assert message in caught.value.message
+    assert (hint or "") in (caught.value.hint or "")
+
+
+async def test_a_number_of_numpys_is_a_number(world: World) -> None:
+    made = await world.ask(time_to_answer=np.int64(300), fee=np.uint64(OPG))
+    assert (made.request.fee, made.accepted) == (OPG, True)
+
+
+async def test_a_name_that_is_nearly_one_and_a_cut_id_are_told(world: World) -> None:
+    for given, hint in (
+        ("digits-mpl", "did you mean digits-mlp?"),
+        ("0x1234", "an id is 0x and 64 hex digits, and this has 4"),
+        ("0x" + "0f" * 32, "see `oracle model list`"),
+    ):
+        with pytest.raises(NotFound) as caught:
+            await world.client.model(given)
+        assert hint in (caught.value.hint or "")
+
+
+async def test_a_risk_above_the_bond_is_told_what_to_do(world: World) -> None:
+    with pytest.raises(ContractReverted, match="ValueAtRiskAboveBond") as caught:
+        await world.ask(bond=20 * OPG, value_at_risk=30 * OPG)
+    assert "raise the bond" in (caught.value.hint or "")
+
+
 # ---- offers
 
 
@@ -119,14 +171,44 @@ async def test_an_offer_that_was_withdrawn_is_none(world: World) -> None:
     none = replace(standing_offer(), capacity=0)
     await owner.send(staking.address, staking.set_offer_data(world.models[DIGITS], none))
     assert await world.client.offers(world.models[DIGITS]) == []
-    with pytest.raises(NotFound, match="there are none"):
+    with pytest.raises(NotFound, match="there are none") as caught:
         await world.ask()
+    assert "raise the fee" not in (caught.value.hint or "")
+    assert "open to all with a fee" in (caught.value.hint or "")
 
 
 async def test_a_request_that_no_offer_takes_names_those_there_are(world: World) -> None:
     with pytest.raises(NotFound, match=f"{world.operator} from 1 OPG") as caught:
         await world.ask(fee=OPG // 2)
-    assert "raise the fee" in (caught.value.hint or "")
+    assert caught.value.hint == "raise the fee to 1 OPG"
+
+
+@pytest.mark.parametrize(
+    ("terms", "hint"),
+    [
+        ({"fee": 90_000 * OPG}, "lower the fee to 500 OPG: the bond is 20 times as much"),
+        ({"value_at_risk": 10_001 * OPG}, "lower the bond, or the value at risk, to 10000 OPG"),
+        ({"time_to_answer": 6}, "give 1 s more to answer"),
+        ({"window": 3_601}, "shorten the window to 3600 s"),
+        ({"callback_gas_limit": 500_001}, "lower the callback gas to 500000"),
+    ],
+)
+async def test_what_would_have_to_change_is_said_by_its_cause(
+    world: World, terms: dict[str, int], hint: str
+) -> None:
+    with pytest.raises(NotFound) as caught:
+        await world.ask(**terms)
+    assert caught.value.hint == hint
+
+
+async def test_an_offer_that_is_full_is_waited_for(world: World) -> None:
+    owner, staking = world.chain.sender(Person.OWNER), world.contracts.staking
+    one = replace(standing_offer(), capacity=1)
+    await owner.send(staking.address, staking.set_offer_data(world.models[DIGITS], one))
+    await world.ask()
+    with pytest.raises(NotFound, match="all of its 1 places are taken") as caught:
+        await world.ask()
+    assert (caught.value.hint or "").startswith("wait until one of its places is free")
 
 
 async def test_each_bound_that_a_request_is_beyond_is_named(world: World) -> None:
@@ -155,8 +237,9 @@ async def test_a_named_operators_request_says_why_its_offer_did_not_take_it(worl
     left_open = await world.ask(operator=world.operator, callback_gas_limit=500_001)
     assert not left_open.accepted
     assert left_open.objections == ("the callback gas of 500001 is above its most of 500000",)
-    with pytest.raises(NotFound, match="is not an operator"):
+    with pytest.raises(NotFound, match="is not an operator") as caught:
         await world.ask(operator=world.client.sender.address, fee=OPG)
+    assert "`oracle model show MODEL`" in (caught.value.hint or "")
 
 
 async def test_the_bond_covers_fee_and_value_at_risk(world: World) -> None:
@@ -169,11 +252,44 @@ async def test_the_bond_covers_fee_and_value_at_risk(world: World) -> None:
 
 async def test_an_open_request_needs_a_fee_and_names_nobody(world: World) -> None:
     for terms in ({}, {"fee": OPG, "operator": world.operator}):
-        with pytest.raises(InputError, match="needs a fee and names no operator"):
+        with pytest.raises(InputError, match="needs a fee and names no operator") as caught:
             await world.ask(open_to_all=True, **terms)
+        assert 'fee=opg("0.5")' in (caught.value.hint or "")
+        assert "--fee 0.5" in (caught.value.cli_hint or "")
 
 
 # ---- money
+
+
+def test_an_amount_that_is_a_float_is_told_how_it_is_written() -> None:
+    for given in (1.5, None, True):
+        with pytest.raises(InputError, match="an amount of OPG is a str") as refused:
+            opg(given)  # type: ignore[arg-type]
+        assert 'opg("1.5")' in (refused.value.hint or "")
+
+
+async def test_wrong_types_are_told_wherever_they_are_given(world: World) -> None:
+    client = world.client
+    with pytest.raises(InputError, match="timeout is seconds"):
+        await client.wait(b"\x01" * 32, timeout="5")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="is no receipt"):
+        await client.verify_signature("abc")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="the signer is a str"):
+        async with connect("http://127.0.0.1:1", world.deployment, "key"):  # type: ignore[arg-type]
+            pass
+    with pytest.raises(InputError, match="the deployment is"):
+        async with connect("http://127.0.0.1:1", None):  # type: ignore[arg-type]
+            pass
+    with pytest.raises(NotFound, match="has no request") as unknown:
+        await client.wait(b"\x01" * 32, timeout=1)
+    assert "endpoint is of the right chain" in (unknown.value.hint or "")
+
+
+async def test_a_deadline_counts_from_now_where_no_block_was_mined_for_hours(world: World) -> None:
+    """Blocks are mined on demand here, so the head's time is that of the last transaction."""
+    await world.chain.rpc.request("evm_increaseTime", ["0x1c20"])
+    made = await world.ask()
+    assert 480 <= made.request.deadline - await world.chain.time() <= 600
 
 
 async def test_a_prepaid_account_is_used_before_the_allowance(world: World) -> None:

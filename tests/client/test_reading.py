@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
+from asyncio.subprocess import PIPE
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from oracle.client import OracleClient, connect
+from oracle.client import OracleClient, Waiting, connect
 from oracle.core.job import JobState
 from oracle.core.receipt import Receipt
 from oracle.core.typed_data import Domain
@@ -14,12 +18,14 @@ from oracle.core.types import ZERO_ADDRESS
 from oracle.devnet.accounts import Person, signer_of
 from oracle.errors import (
     ConfigurationError,
+    InputError,
     NoAnswer,
+    NoAnswerYet,
     NotFound,
     SignatureError,
     WrongChain,
 )
-from tests.support.world import OPG, World, digit
+from tests.support.world import DIGITS, OPG, World, digit, until
 
 UNKNOWN = b"\x0f" * 32
 
@@ -29,13 +35,18 @@ async def test_waiting_ends_when_time_is_up_and_says_where_the_request_stands(
 ) -> None:
     bound = await world.ask()
     unbound = await world.ask(fee=OPG, open_to_all=True)
-    for made, state in ((bound, "accepted"), (unbound, "requested")):
-        with pytest.raises(NoAnswer, match=f"the request is {state}") as caught:
+    for made, state in (
+        (bound, f"accepted: {world.operator} is bound to answer it"),
+        (unbound, "requested: nobody has taken it yet"),
+    ):
+        with pytest.raises(
+            NoAnswerYet, match=f"no answer after 0 s; the request is {state}"
+        ) as caught:
             await world.client.wait(made.id, timeout=0)
-        assert "oracle reclaim" in (caught.value.hint or "")
-        with pytest.raises(NoAnswer, match="has no answer"):
+        assert f"oracle reclaim 0x{made.id.hex()}" in (caught.value.hint or "")
+        with pytest.raises(NoAnswerYet, match="has no answer"):
             await world.client.result(made.id)
-        with pytest.raises(NoAnswer, match="no receipt"):
+        with pytest.raises(NoAnswerYet, match="no receipt"):
             await world.client.receipt(made.id)
 
 
@@ -55,8 +66,81 @@ async def test_waiting_for_a_request_that_ended_is_no_answer(world: World) -> No
     for made in (silent, expired):
         await world.client.reclaim(made.id)
     for made, state in ((silent, "defaulted"), (expired, "expired"), (cancelled, "cancelled")):
-        with pytest.raises(NoAnswer, match=f"the request ended {state}"):
-            await world.client.wait(made.id)
+        for reading in (world.client.wait, world.client.result, world.client.receipt):
+            with pytest.raises(
+                NoAnswer, match=state if reading == world.client.wait else "no "
+            ) as no:
+                await reading(made.id)
+            assert not isinstance(no.value, NoAnswerYet)
+
+
+async def test_waiting_ends_when_the_deadline_passes_on_the_chain(world: World) -> None:
+    """And long before its own time is up; whoever asked, and whoever waits."""
+    bound = await world.ask(operator=world.operator, time_to_answer=20)
+    unbound = await world.ask(fee=OPG, open_to_all=True, time_to_answer=30)
+    looks: list[Waiting] = []
+    stranger = world.client_of(Person.WATCHER)
+    waiting = asyncio.gather(
+        *(
+            client.wait(made.id, look=looks.append)
+            for made in (bound, unbound)
+            for client in (world.client, stranger)
+        ),
+        return_exceptions=True,
+    )
+    await until(lambda: asyncio.sleep(0, len(looks) >= 4))
+    last = max(bound.request.deadline, unbound.request.deadline)
+    await world.chain.travel_past(last)
+    ended = await waiting
+    now = await world.chain.time()
+    for error, made in zip(ended, (bound, bound, unbound, unbound), strict=True):
+        assert type(error) is NoAnswer
+        late = now - made.request.deadline
+        assert error.message == f"the deadline passed {late} s ago and nobody answered"
+        assert error.cli_hint == f"`oracle reclaim 0x{made.id.hex()}` gets the fee back"
+    told = {str(one).split(";")[0] for one in looks}
+    assert told == {f"accepted by {world.operator[:6]}…", "accepted by nobody yet"}
+    assert all("s left to answer" in str(one) for one in looks)
+
+
+async def test_a_deadline_that_only_the_next_block_will_pass_is_told_at_the_end(
+    world: World,
+) -> None:
+    """On a chain that mines on demand no block may ever say how late it is."""
+    made = await world.ask(operator=world.operator, time_to_answer=20)
+    await world.chain.rpc.request("evm_increaseTime", ["0x1c20"])
+    with pytest.raises(NoAnswer, match="s ago and nobody answered"):
+        await world.client.wait(made.id, timeout=0)
+
+
+async def test_ids_are_taken_as_they_are_printed(world: World) -> None:
+    made = await world.ask()
+    printed = f"0x{made.id.hex()}"
+    assert printed in str(made)
+    async with world.node():
+        answer = await world.client.wait(printed)
+    client = world.client
+    assert (await client.result(printed)).request_id == made.id == answer.request_id
+    assert await client.story(printed) == await client.story(made.id)
+    assert await client.state(printed) == await client.state(made.id)
+    assert await client.receipt(printed) == await client.receipt(made.id)
+    assert await client.offers("0x" + world.models[DIGITS].hex()) != []
+    other = await world.ask(fee=OPG, open_to_all=True)
+    await client.cancel("0x" + other.id.hex())
+    with pytest.raises(InputError, match="nothing to reclaim"):
+        await client.reclaim(printed)
+    assert (
+        repr(made.sent) == f"Sent(0x{made.sent.hash.hex()}, block {made.sent.mined.block_number})"
+    )
+    with pytest.raises(InputError, match="is nothing to wait for"):
+        await client.wait(printed, until="settled")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="is not a request id"):
+        await client.wait(made)  # type: ignore[arg-type]
+    for wrong in ("0x12", "digits-mlp", b"short"):
+        for reading in (client.wait, client.result, client.receipt, client.story, client.state):
+            with pytest.raises(InputError, match="is not a request id") as caught:
+                await reading(wrong)
+            assert "64 hex digits" in (caught.value.hint or "")
 
 
 async def test_an_answer_can_be_had_before_it_is_final(world: World) -> None:
@@ -64,14 +148,17 @@ async def test_an_answer_can_be_had_before_it_is_final(world: World) -> None:
     async with world.node():
         early = await world.client.wait(made.id, until="answered")
         assert not early.final
-        with pytest.raises(NoAnswer, match="the request is answered"):
-            await world.client.wait(made.id, timeout=0)
+        looks: list[Waiting] = []
+        with pytest.raises(NoAnswerYet, match="no final answer after 0 s; the request is answered"):
+            await world.client.wait(made.id, timeout=0, look=looks.append)
+        assert [str(one).startswith("final in ") for one in looks] == [True]
         await world.chain.travel_past(early.settle_at)
         final = await world.client.wait(made.id)
         assert final.final
         await world.until_settled(made.id)
     assert str(early).startswith(f"answer of {world.operator}, not final before")
-    assert "one wrong element, shown while it is not final, voids it" in str(final)
+    assert "one wrong element, shown while it is not final, voids it" in str(early)
+    assert "nobody showed a wrong element in its window" in str(final)
     assert early.outputs["label"].tolist() == final.outputs["label"].tolist()
     assert not final.outputs["label"].flags.writeable
 
@@ -133,7 +220,8 @@ async def test_reading_needs_no_key_and_asking_does(world: World) -> None:
     assert (await reader.story(made.id)).operator == world.operator
     with pytest.raises(ConfigurationError, match="needs a key") as caught:
         await reader.cancel(made.id)
-    assert "requester_keystore" in (caught.value.hint or "")
+    assert "signer" in (caught.value.hint or "")
+    assert "requester_keystore" in (caught.value.cli_hint or "")
 
 
 async def test_connecting_checks_that_the_deployment_is_on_the_chain(world: World) -> None:
@@ -151,3 +239,28 @@ async def test_connecting_checks_that_the_deployment_is_on_the_chain(world: Worl
         with pytest.raises(WrongChain):
             async with connect(world.chain.url, other):
                 pass
+
+
+async def test_the_library_prints_nothing(world: World, tmp_path: Path) -> None:
+    program = """
+import asyncio, sys
+from dataclasses import replace
+from pathlib import Path
+from oracle.client import Deployment, OracleError, connect
+
+async def main():
+    other = replace(Deployment.load(Path(sys.argv[2])), chain_id=1)
+    async with connect([sys.argv[1], sys.argv[1]], other):
+        pass
+
+try:
+    asyncio.run(main())
+except OracleError as error:
+    print(type(error).__name__)
+"""
+    path = str(world.settings.deployment_path)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, world.chain.url, path, stdout=PIPE, stderr=PIPE
+    )
+    out, err = await process.communicate()
+    assert (out, err) == (b"WrongChain\n", b"")

@@ -7,6 +7,7 @@ import gzip
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,8 @@ from tests.web.serving import (
 
 TRACE_ROOT = COMMITMENT.trace_root
 QUICK = ReadLimits(piece_bytes=1000, piece_seconds=0.5, attempts=3, pause_seconds=0.01)
+PATIENT = replace(QUICK, piece_seconds=60)
+"""For those that do serve, however busy this machine is."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -43,12 +46,12 @@ async def server(tmp_path: Path) -> AsyncIterator[Served]:
 
 
 @asynccontextmanager
-async def liar(handler: Handler) -> AsyncIterator[TraceReader]:
+async def liar(handler: Handler, limits: ReadLimits = PATIENT) -> AsyncIterator[TraceReader]:
     application = web.Application()
     application.router.add_get("/{path:.*}", handler)
     async with Server(application, host="127.0.0.1", port=0) as server:
         assert server.address is not None
-        async with TraceReader(server.address, QUICK) as reader:
+        async with TraceReader(server.address, limits) as reader:
             yield reader
 
 
@@ -57,7 +60,7 @@ async def read_trace(reader: TraceReader) -> None:
 
 
 async def test_a_trace_is_read_and_checked(server: Served, tmp_path: Path) -> None:
-    async with TraceReader(server.url + "/", QUICK) as reader:
+    async with TraceReader(server.url + "/", PATIENT) as reader:
         trace = await reader.trace(PROGRAM, ROOT, TRACE_ROOT, ROWS)
         for found, row in zip(trace.rows, TRACE.rows, strict=True):
             for values, expected in zip(found, row, strict=True):
@@ -85,7 +88,7 @@ async def test_what_is_no_receipt_of_the_request_is_a_mismatch(body: bytes) -> N
 
 
 async def test_another_size_or_root_is_a_mismatch(server: Served, tmp_path: Path) -> None:
-    async with TraceReader(server.url, QUICK) as reader:
+    async with TraceReader(server.url, PATIENT) as reader:
         with pytest.raises(TraceMismatch, match="serves 'bytes 0-999/12237' of a trace"):
             await reader.data(TRACE_ROOT, len(DATA) + 1)
         with pytest.raises(TraceMismatch):
@@ -108,7 +111,7 @@ async def test_another_size_or_root_is_a_mismatch(server: Served, tmp_path: Path
 
 
 async def test_an_endpoint_that_is_down_is_unavailable() -> None:
-    async with TraceReader("http://127.0.0.1:9", QUICK) as reader:
+    async with TraceReader("http://127.0.0.1:9", PATIENT) as reader:
         with pytest.raises(TraceUnavailable, match="does not serve /traces/") as caught:
             await read_trace(reader)
         assert caught.value.hint is not None
@@ -229,7 +232,8 @@ async def test_liars_are_found_out_in_time_and_memory(
 ) -> None:
     tracemalloc.start()
     try:
-        async with asyncio.timeout(10), liar(handler) as reader:
+        limits = QUICK if kind is TraceUnavailable else PATIENT
+        async with asyncio.timeout(120), liar(handler, limits) as reader:
             with pytest.raises(TraceUnavailable, match=message) as caught:
                 await read_trace(reader)
         assert type(caught.value) is kind

@@ -13,6 +13,7 @@ from oracle.court.proving import Prover
 from oracle.court.verdict import Verdict
 from oracle.program.instruction import Instruction, Trace
 from tests.contracts.courtroom import Element, committed
+from tests.court_check.programs import Array
 from tests.court_suite.forging import bits_of, false_claims, spread
 
 Claims = Callable[[Prover, Instruction, Bits, Verdict], Iterator[Bits]]
@@ -47,13 +48,24 @@ def forgeries(
         for index, (place, ones) in enumerate(zip(places, offered, strict=True)):
             if ones:
                 forged[place] = ones[(turn + index) % len(ones)]
-        rows = [list(tensors) for tensors in prover.trace.rows]
-        rows[row][step.output] = forged.view(values.dtype)
-        trace = Trace(tuple(map(tuple, rows)))
         yield Forgery(
-            committed(prover.program, trace, prover.encoded),
+            with_values(prover, row, step.output, forged),
             tuple((row, number, place) for place in places if forged[place] != claimed[place]),
         )
+
+
+def with_element(prover: Prover, row: int, tensor: int, position: int, claimed: Bits) -> Prover:
+    """The trace with another element in a tensor, committed anew."""
+    forged = bits_of(prover.trace.rows[row][tensor]).copy()
+    forged[position] = claimed
+    return with_values(prover, row, tensor, forged)
+
+
+def with_values(prover: Prover, row: int, tensor: int, bits: Array) -> Prover:
+    """The trace with other elements in a tensor, given as unsigned integers, committed anew."""
+    rows = [list(tensors) for tensors in prover.trace.rows]
+    rows[row][tensor] = bits.view(rows[row][tensor].dtype)
+    return committed(prover.program, Trace(tuple(map(tuple, rows))), prover.encoded)
 
 
 def false_ones(prover: Prover, step: Instruction, claimed: Bits, honest: Verdict) -> Iterator[Bits]:

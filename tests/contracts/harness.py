@@ -35,6 +35,8 @@ from tests.support.anvil import random_chain_id
 CASES_VARIABLE: Final = "ORACLE_CASES"
 """How many random cases of each family: `ORACLE_CASES=100000 pytest tests/contracts`."""
 DEFAULT_CASES: Final = 2000
+WHOLE_CASES: Final = 100_000
+"""From so many on, tests of the sample models spare no element for the sake of time: nightly."""
 BATCH: Final = 250
 """Calls in one HTTP request."""
 TIMEOUT_SECONDS: Final = 120

@@ -149,9 +149,14 @@ def test_places_that_are_none(room: Courtroom, prover: Prover) -> None:
     for name, places in wrong.items():
         assert set(demands(room, prover, places)) == {name}
     root = prover.encoded.root
-    no_places = [b"", bytes(32), encode_place(place)[:100]]
+    data = encode_place(place)
+    no_places = [b"", data[:31], bytes(32), data[:100]]
     found = room.ask("demandOf", [(root, data) for data in no_places])
     assert set(found) <= {PLAIN_REVERT, "ProgramRootMismatch"}
+    heads = [len(data), 2**256 - 1, 2**256 - 32, 2**256 - 132]
+    elsewhere = [head.to_bytes(32, "big") + data[32:] for head in heads]
+    found = room.ask("demandOf", [(root, data) for data in elsewhere])
+    assert set(found) == {"HeadOutside"}
 
 
 def test_the_leaves_themselves_are_revealed(room: Courtroom, prover: Prover) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from fractions import Fraction
+from random import Random
 from typing import Final
 
 import pytest
@@ -19,9 +20,9 @@ from oracle.court.case import Bits
 from oracle.court.proving import Prover
 from oracle.court.verdict import Outcome, Verdict
 from oracle.program.instruction import Instruction
-from tests.contracts.courtroom import Courtroom, committed
+from tests.contracts.courtroom import Courtroom, Element, committed
 from tests.contracts.forgery import Claims, Forgery, false_ones, forgeries
-from tests.contracts.harness import Chain, case_count
+from tests.contracts.harness import WHOLE_CASES, Chain, case_count
 from tests.court_suite.forging import UNJUDGED, spread
 from tests.court_suite.sample_runs import ROWS, sample
 
@@ -32,12 +33,18 @@ IMAGES: Final = (
     "digits-encoder", "digits-lenet", "digits-lenet-int8", "digits-logistic", "digits-mlp",
     "digits-residual",
 )  # fmt: skip
+LARGE: Final = ("digits-residual", "digits-encoder")
 SUMMING: Final = ("breast-cancer-gbt", *IMAGES)
 PER_INSTRUCTION: Final = max(2, case_count() // 400)
 """Elements of each instruction that are brought before the court."""
 TURNS: Final = max(2, case_count() // 1000)
 """How often an instruction's output is forged, with another claim at each place every time."""
 FORGED_ROW: Final = 1
+WHOLE: Final = case_count() >= WHOLE_CASES
+RANDOM_ELEMENTS: Final = 10_000
+"""Of a large model in a whole run, besides the above; of the others every element."""
+AT_ONCE: Final = 1_000
+"""Proofs that are held at a time."""
 RUNS: Final = (
     *((name, Tier.ROUNDED) for name in (*TABULAR, *IMAGES) if name != "digits-encoder"),
     *((name, Tier.NATIVE) for name in IMAGES),
@@ -58,13 +65,14 @@ def honest(name: str, tier: Tier) -> Prover:
 @pytest.mark.parametrize(("name", "tier"), RUNS)
 def test_honest_elements_are_not_convicted(room: Courtroom, name: str, tier: Tier) -> None:
     prover = honest(name, tier)
-    elements = [
-        (row, number, place)
-        for row in range(ROWS)
-        for number, step in enumerate(prover.program.instructions)
-        for place in spread(step.size, step.size if name in TABULAR else PER_INSTRUCTION)
-    ]
-    counts = room.compare(prover, elements)
+    whole = name in TABULAR or (WHOLE and name not in LARGE)
+    elements = spread_elements(prover, None if whole else PER_INSTRUCTION)
+    if WHOLE and name in LARGE:
+        elements = sorted({*elements, *random_elements(prover, RANDOM_ELEMENTS)})
+    counts: Counter[Outcome] = Counter()
+    for start in range(0, len(elements), AT_ONCE):
+        counts += room.compare(prover, elements[start : start + AT_ONCE])
+    print(f"{name} {tier.name}: {len(elements)} honest elements")
     assert counts == {Outcome.WITHIN: len(elements)}
 
 
@@ -89,6 +97,21 @@ def test_the_bound_ends_at_the_same_number(room: Courtroom, name: str, tier: Tie
         for forgery in forged(prover, number, at_the_edge):
             counts += room.compare(forgery.prover, forgery.elements)
     assert min(counts[Outcome.VIOLATED], counts[Outcome.WITHIN]) > 0, counts
+
+
+def spread_elements(prover: Prover, most: int | None) -> list[Element]:
+    """Of each instruction in each row so many elements; of None all."""
+    return [
+        (row, number, place)
+        for row in range(ROWS)
+        for number, step in enumerate(prover.program.instructions)
+        for place in spread(step.size, most or step.size)
+    ]
+
+
+def random_elements(prover: Prover, count: int) -> list[Element]:
+    """Different ones of the whole trace, each as likely as any other; the same in every run."""
+    return Random(count).sample(spread_elements(prover, None), count)
 
 
 def forged(prover: Prover, number: int, claims: Claims) -> Iterator[Forgery]:

@@ -30,13 +30,14 @@ from oracle.court.verdict import Outcome, Verdict
 from oracle.errors import TraceError
 from oracle.program.instruction import Access, Program, Space, Trace
 from oracle.program.opcode import Opcode
-from tests.contracts.courtroom import Courtroom, Element, committed
+from tests.contracts.courtroom import PLAIN_REVERT, Courtroom, Element, claim_of, committed
 from tests.contracts.elements import element
 from tests.contracts.harness import Chain, case_count
 from tests.contracts.nests import OPCODES, random_program, random_trace
 from tests.court_check.cases import CASES
 from tests.court_check.programs import KINDS
 from tests.court_suite.forging import bits_of, spread
+from tests.support.small_programs import small_program, small_trace
 
 pytestmark = [pytest.mark.anvil, pytest.mark.timeout(0)]
 
@@ -92,6 +93,24 @@ def test_programs_of_every_operation(room: Courtroom, name: str) -> None:
             rows[row][output] = forged.view(rows[row][output].dtype)
         forged_trace = Trace(tuple(map(tuple, rows)))
         compared(room, source, committed(program, forged_trace), elements)
+
+
+def test_more_taps_than_anybody_runs_are_refused(room: Courtroom) -> None:
+    """What a program asks for is no reason to hand out memory that ends before it begins."""
+    tensors = [(ElementType.FLOAT32, 4), (ElementType.FLOAT32, 1)]
+    bare = small_program(tensors, leaf_bytes=16)
+    (copy,) = bare.instructions
+    most = 2**32 - 1
+    errors = []
+    for reduction in ((65_536, 65_536), (most, most), (most,) * 7 + (8,), (most,) * 9):
+        still = Access(Space.TRACE, 0, 0, (0,) * (1 + len(reduction)))
+        step = replace(copy, opcode=Opcode.SUM, reduction=reduction, operands=(still,))
+        program = replace(bare, instructions=(step,))
+        prover = committed(program, small_trace(program))
+        proof = showing(prover, 0, 0, 0, in_pieces=False)
+        (answer,) = room.judge(claim_of(prover), [proof])
+        errors.append(answer.error)
+    assert errors == ["TooManyTaps"] * 3 + [PLAIN_REVERT], "the last product is no word"
 
 
 def compared(

@@ -164,8 +164,19 @@ def test_bytes_that_are_no_encoding(room: Courtroom, scene: Scene) -> None:
     answers = room.judge_bytes(scene.claim, [*cuts, *kinds, *offsets, *inner])
     assert {answer.outcome for answer in answers} == {None}
     known = {PLAIN_REVERT, "ProgramRootMismatch", *RECORDS, *PATHS}
-    known |= {"LeafLength", "LeafMissing", "OperandUnknown"}
+    known |= {"LeafLength", "LeafMissing", "OperandUnknown", "HeadOutside"}
     assert {answer.error for answer in answers} <= known
+
+
+def test_a_head_lies_within_its_proof(room: Courtroom, scene: Scene) -> None:
+    """Also one that an offset leads to from behind, or over the end of the address space."""
+    for proof in (*scene.proofs(), scene.prover.empty()):
+        data = encode_proof(proof)
+        length = len(data) - 32
+        offsets = [length, length + 1, 2**256 - 1, 2**256 - 32, 2**256 - 68, 2**256 - len(data)]
+        moved = [data[:32] + offset.to_bytes(32, "big") + data[64:] for offset in offsets]
+        answers = room.judge_bytes(scene.claim, moved)
+        assert {answer.error for answer in answers} == {"HeadOutside"}
 
 
 def test_a_proof_of_one_kind_read_as_another(room: Courtroom, scene: Scene) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 import numpy as np
@@ -205,7 +207,7 @@ def test_bool_bytes_are_zero_or_one() -> None:
     ],
 )
 def test_casts_that_lose_value_are_refused(element: str, values: Any) -> None:
-    with pytest.raises(TensorError, match=r"\[0\].*not exactly representable"):
+    with pytest.raises(TensorError, match=r"\[0\].*(not exactly representable|is beyond)"):
         encode_inputs(one(element), [values])
 
 
@@ -255,13 +257,21 @@ def test_lists_round_by_default_and_arrays_by_request_only() -> None:
     assert encode_inputs(schema, {"x": np.array([0.1])}, allow_rounding=True) == nearest
     with pytest.raises(TensorError) as refused:
         encode_inputs(schema, {"x": [0.1]}, allow_rounding=False)
-    assert refused.value.hint is not None
-    assert "allow_rounding" in refused.value.hint
+    assert refused.value.message == "tensor 'x': 0.1 at [0] is not exactly representable as float32"
+    assert "allow_rounding=True" in (refused.value.hint or "")
+    assert "--round" in (refused.value.cli_hint or "")
+    with pytest.raises(TensorError, match=r"'x': 0\.1 at \[0\] \(float64\) is not exactly"):
+        encode_inputs(schema, {"x": np.array([0.1])})
 
 
 def test_rounding_never_makes_a_number_infinite() -> None:
-    with pytest.raises(TensorError, match="not exactly representable"):
-        encode_inputs(one("float32"), {"x": [1e39]})
+    for values in ([1e39], np.array([1e39])):
+        with pytest.raises(
+            TensorError, match=r"'x': 1e\+39 at \[0\].* is beyond float32"
+        ) as refused:
+            encode_inputs(one("float32"), {"x": values}, allow_rounding=True)
+        assert refused.value.hint == "the largest float32 is 3.4e+38: scale the input"
+        assert refused.value.cli_hint is None
 
 
 @pytest.mark.parametrize("element", ["int64", "float64", "float32"])
@@ -279,6 +289,25 @@ def test_what_is_not_numbers_is_refused(values: Any) -> None:
         encode_inputs(one("float32"), {"x": values})
 
 
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        ([[1, 2], [3]], "rows of different lengths: [1] has 1, others before it have 2"),
+        ([[1, None]], "null at [0, 1]"),
+        ([["1"]], "text at [0, 0]"),
+        ("1", "text is no number"),
+        (np.array(["1"]), "text at [0]"),
+        ([[1], [{"a": 1}]], "an object at [1, 0]"),
+        ([2**64], "an integer of more than 64 bits at [0]"),
+        ([10**400, 0.5], "an integer of more than 64 bits at [0]"),
+        (json.loads("[" * 70 + "]" * 70), "nested more than 16 deep"),
+    ],
+)
+def test_what_is_not_numbers_is_named_with_its_place(values: Any, why: str) -> None:
+    with pytest.raises(TensorError, match=re.escape(why)):
+        encode_inputs(one("float32"), {"x": values})
+
+
 def test_scalars_need_no_array() -> None:
     schema = one("float32", ())
     assert encode_inputs(schema, {"x": 1}) == np.float32(1).tobytes()
@@ -292,6 +321,21 @@ def test_other_shapes_are_refused(shape: tuple[int, ...]) -> None:
         encode_inputs(one("float32", (None, 2)), [np.zeros(shape, dtype=np.float32)])
 
 
+@pytest.mark.parametrize(
+    ("shape", "hint"),
+    [
+        ((3, 4), "a single sample still needs its leading batch axis: [1, 3, 4]"),
+        ((1, 3, 5), "axis 3 of 3 must be 4"),
+        ((9, 2, 5), "axis 2 of 3 must be 3, axis 3 of 3 must be 4"),
+        ((12,), "give 3 axes, not 1"),
+    ],
+)
+def test_a_shape_is_refused_with_what_is_to_be_done(shape: tuple[int, ...], hint: str) -> None:
+    with pytest.raises(TensorError, match=r"not \[N, 3, 4\]") as refused:
+        encode_inputs(one("float32", (None, 3, 4)), [np.zeros(shape, np.float32)])
+    assert refused.value.hint == hint
+
+
 def test_batched_tensors_share_their_batch() -> None:
     wrong = _example() | {"codes": np.zeros((2, 2), dtype=np.int64)}
     with pytest.raises(TensorError, match="'codes' has 2 rows, others have 1"):
@@ -299,8 +343,13 @@ def test_batched_tensors_share_their_batch() -> None:
 
 
 def test_names_must_match() -> None:
-    with pytest.raises(TensorError, match=r"missing \['x'\], unknown \['z'\]"):
+    with pytest.raises(TensorError, match="missing 'x'; unknown 'z'") as refused:
         encode_inputs(one("int8"), {"z": [1]})
+    assert refused.value.hint == "give x int8[N]"
+    with pytest.raises(TensorError, match=r"schema: missing 'x'$"):
+        encode_inputs(one("int8"), {})
+    with pytest.raises(TensorError, match=r"schema: unknown 'z'$"):
+        encode_inputs(one("int8"), {"x": [1], "z": [1]})
     with pytest.raises(TensorError, match="2 tensors"):
         encode_inputs(one("int8"), [[1], [1]])
 

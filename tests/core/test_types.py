@@ -49,3 +49,6 @@ def test_ids_are_32_bytes() -> None:
     for text in ("0x12", "zz" * 32, "ab" * 33):
         with pytest.raises(InputError, match="request id"):
             bytes32(text, what="request id")
+    assert bytes32(b"\xab" * 32) == b"\xab" * 32
+    with pytest.raises(InputError, match="'0x1234' is not an id"):
+        bytes32(b"\x12\x34", what="id")

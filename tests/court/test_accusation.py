@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from oracle.court.accusation import accuse, accuse_without_rows
+from oracle.court.accusation import Accusation, accuse, accuse_without_rows
 from oracle.court.commitment import commit, no_rows_root
 from oracle.court.message import MAX_RESULT_BYTES, may_be_empty
 from oracle.court.proof import ElementProof, EmptyProof, FraudKind, InterfaceProof, Proof
+from oracle.court.proof_size import proof_bytes
 from oracle.program.encoding import encode
 from oracle.program.instruction import Trace
+from oracle.program.opcode import Opcode
 from tests.court_suite.sample_runs import Sample, input_bytes, sample
 
 Forged = tuple[tuple[int, int, int], ...]
@@ -118,3 +120,38 @@ def test_a_malformed_input_has_no_rows(run: Sample) -> None:
     judged = found(run, hollow.tobytes(), b"", run.trace)
     assert isinstance(judged, InterfaceProof)
     assert judged.kind is FraudKind.ROWS
+
+
+def test_a_smaller_proof_is_taken_where_there_is_one_and_it_is_said_where_there_is_none(
+    run: Sample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sum over 64 pixels comes before the label in the program, and takes the larger proof."""
+    program, encoded = run.program, encode(run.program)
+    number = next(
+        place for place, one in enumerate(program.instructions) if one.opcode is Opcode.DOT
+    )
+    large = program.instructions[number].output
+    label = next(one for one in program.outputs if not program.tensors[one].element.is_float)
+    both = moved(moved(run.trace, 0, large, 1), 0, label, 0)
+
+    def accused(trace: Trace) -> Accusation:
+        commitment = commit(program, encoded.root, trace)
+        posted = result(run, trace)
+        made = accuse(program, encoded, message(run), posted, trace, commitment)
+        assert made is not None
+        assert isinstance(made.proof, ElementProof)
+        return made
+
+    first = accused(both)
+    assert isinstance(first.proof, ElementProof)
+    assert first.proof.record.number == number + 1
+    monkeypatch.setattr("oracle.court.proof_size.LARGEST_PROOF_BYTES", proof_bytes(first.proof) - 1)
+    smaller = accused(both)
+    assert isinstance(smaller.proof, ElementProof)
+    assert smaller.proof.record.number > number + 1
+    assert proof_bytes(smaller.proof) < proof_bytes(first.proof)
+    assert f"instruction {smaller.proof.record.number - 1} " in smaller.what
+    monkeypatch.setattr("oracle.court.proof_size.LARGEST_PROOF_BYTES", 10)
+    nothing = accused(both)
+    assert nothing.proof == first.proof
+    assert "public nodes have room for" in nothing.what

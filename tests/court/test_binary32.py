@@ -90,10 +90,21 @@ def test_the_smallest_numbers() -> None:
 
 @pytest.mark.parametrize(
     ("raw", "said"),
-    [(0x7FC00000, "NaN"), (0xFF800000, "-infinity"), (0xBF800000, "-8388608·2^-23")],
+    [
+        (0x7FC00000, "NaN (0x7fc00000)"),
+        (0xFF800000, "-infinity (0xff800000)"),
+        (0x80000000, "-0.0 (0x80000000)"),
+        (0xBF8CCCCD, "-1.1 (0xbf8ccccd)"),
+        (0x3D800000, "0.0625 (0x3d800000)"),
+        (0x00000001, "1e-45 (0x00000001)"),
+    ],
 )
 def test_numbers_can_be_read(raw: int, said: str) -> None:
-    assert BINARY32.text(raw).startswith(said)
+    assert BINARY32.text(raw) == said
+
+
+def test_a_double_keeps_its_digits() -> None:
+    assert BINARY64.text(0x3FB999999999999A) == "0.1 (0x3fb999999999999a)"
 
 
 @given(st.fractions(min_value=Fraction(1, 2**80), max_value=2**80))

@@ -68,7 +68,7 @@ def error(opcode: Opcode, raw: int) -> Any:
 
 
 @pytest.mark.parametrize("opcode", FUNCTIONS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(raw=FINITE)
 @example(raw=bits(1.0))
 @example(raw=bits(0.0))

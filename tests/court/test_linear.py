@@ -108,7 +108,7 @@ def test_any_order_is_within_and_twice_the_bound_is_not(kind: str, count: int, t
             assert outcome(Opcode.DOT, moved, a, b, tier=tier) is VIOLATED
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(
         st.tuples(st.floats(width=32, allow_nan=False), st.floats(width=32, allow_nan=False)),

@@ -10,13 +10,21 @@ import pytest
 from oracle.core.types import Tier
 from oracle.court.accusation import Accusation
 from oracle.court.commitment import commit
-from oracle.court.opening import Opening, open_trace
+from oracle.court.opening import (
+    Opening,
+    narrowed,
+    open_trace,
+    trace_place,
+    verify_trace_opening,
+)
 from oracle.court.proof import ElementProof, EmptyProof, FraudKind, InterfaceProof
+from oracle.court.proof_size import proof_bytes
 from oracle.court.revealed import Leaves, claim_of, laid_over
 from oracle.court.screen import values
 from oracle.court.screen_matrix import Memory
 from oracle.court.screen_nest import bind
-from oracle.court.walk import DeadEnd, next_step
+from oracle.court.walk import DeadEnd, Wanted, next_step
+from oracle.errors import TraceError
 from oracle.inference.program_session import LoadedProgram
 from oracle.program.compile import compile_model
 from oracle.program.encoding import encode
@@ -44,21 +52,22 @@ def walk(
             claim = claim_of(program, encoded.root, hidden.trace_root, len(theirs.rows), shown[0])
         prover = laid_over(program, encoded, run.trace, own, shown, claim, MOST_LEAVES)
         step = next_step(prover, said or message(run), posted, run.trace)
-        if not isinstance(step, Leaves):
+        if not isinstance(step, Wanted):
             return step, asked
-        assert step not in asked, "what was shown is not asked for again"
-        asked.append(step)
-        shown.append(
+        assert not set(step.leaves) & set(asked), "what was shown is not asked for again"
+        asked += step.leaves
+        shown += [
             open_trace(
                 program,
                 theirs,
                 hidden,
-                row=step.row,
-                tensor=step.tensor,
-                first=step.first,
-                count=step.count,
+                row=one.row,
+                tensor=one.tensor,
+                first=one.first,
+                count=one.count,
             )
-        )
+            for one in step.leaves
+        ]
 
 
 def cheap(run: Sample) -> Trace:
@@ -154,3 +163,40 @@ def test_the_right_answer_leads_nowhere() -> None:
     assert isinstance(other, Accusation)
     assert isinstance(other.proof, InterfaceProof)
     assert other.proof.kind is FraudKind.OUTPUT
+
+
+def test_a_lie_whose_proof_is_too_large_is_passed_for_one_whose_proof_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = sample("digits-mlp")
+    theirs = cheap(run)
+    posted = result(run, theirs)
+    first, _ = walk(run, posted, theirs)
+    assert isinstance(first, Accusation)
+    size = proof_bytes(first.proof)
+    monkeypatch.setattr("oracle.court.proof_size.LARGEST_PROOF_BYTES", size - 1)
+    other, asked = walk(run, posted, theirs)
+    assert isinstance(other, Accusation)
+    assert proof_bytes(other.proof) < size or "public nodes have room for" in other.what
+    assert len(asked) > 1
+    monkeypatch.setattr("oracle.court.proof_size.LARGEST_PROOF_BYTES", 10)
+    nothing, _ = walk(run, posted, theirs)
+    assert isinstance(nothing, Accusation)
+    assert "public nodes have room for" in nothing.what
+
+
+def test_a_proof_shows_what_it_takes_of_what_was_shown_whole() -> None:
+    run = sample("digits-lenet")
+    program, encoded = run.program, encode(run.program)
+    hidden = commit(program, encoded.root, run.trace)
+    tensor = next(n for n, one in enumerate(program.tensors) if one.byte_count == 4_096)
+    whole = open_trace(program, run.trace, hidden, row=1, tensor=tensor)
+    place = trace_place(program, 2, 1, tensor)
+    for first, count in ((0, 1), (5, 1), (3, 7), (15, 1), (0, 16)):
+        part = narrowed(place, whole, first, count)
+        asked = {"row": 1, "tensor": tensor, "first": first, "count": count}
+        assert part == open_trace(program, run.trace, hidden, **asked)
+        inner = narrowed(place, part, first + count - 1, 1)
+        verify_trace_opening(program, encoded.root, hidden.trace_root, 2, inner)
+    with pytest.raises(TraceError):
+        narrowed(place, narrowed(place, whole, 3, 2), 2, 1)

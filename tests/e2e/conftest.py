@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.world import Stage, World, stage
+from oracle.devnet.accounts import Person, signer_of
+from oracle.devnet.bring_up import fund
+from tests.support.world import OPG, Stage, World, stage
 from tests.support.world import world as open_world
 
 
@@ -28,3 +30,13 @@ async def own_world(own_stage: Stage, tmp_path: Path) -> AsyncIterator[World]:
     """A devnet of the test's own, to reorganise and to halt; its books are the test's to check."""
     async with open_world(own_stage, tmp_path / "data", undo=False) as opened:
         yield opened
+
+
+@pytest.fixture
+async def court(world: World) -> AsyncIterator[World]:
+    """A world whose clock runs, and a watcher with money for deposits."""
+    treasurer = world.chain.sender(Person.DEPLOYER)
+    await fund(treasurer, world.contracts, signer_of(Person.WATCHER).address, opg=1_000 * OPG)
+    await world.chain.rpc.request("evm_setIntervalMining", [1])
+    yield world
+    await world.chain.rpc.request("evm_setIntervalMining", [0])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from oracle.chain.sender import TransactionSender
 from oracle.core.event import NoticeDelivered, NoticeFailed
 from oracle.core.job import JobState
 from oracle.core.receipt import AnswerCommitment
@@ -10,6 +13,7 @@ from oracle.core.types import Address
 from oracle.demo.cheques import Cheque, ChequeBook, handwriting
 from oracle.devnet.accounts import Person
 from oracle.devnet.bring_up import fund
+from oracle.errors import ChainRefused, InputError
 from tests.support.world import DIGITS, OPG, World
 
 CONSUMER = Address("0x00000000000000000000000000000000000C0DE5")
@@ -29,6 +33,7 @@ async def notices(world: World, request_id: bytes) -> list[tuple[str, int]]:
 
 
 async def retry(world: World, request_id: bytes) -> None:
+    """Without asking first whether it will be heard."""
     job = await world.job(request_id)
     assert job is not None
     assert job.answer is not None
@@ -72,7 +77,8 @@ async def test_a_consumer_that_reverts_is_paid_for_all_the_same_and_told_on_a_re
     await retry(world, made.id)
     assert (await notices(world, made.id))[-1] == ("NoticeFailed", 1)
     await world.chain.set_code(CONSUMER, LISTENS)
-    await retry(world, made.id)
+    told = await world.client.deliver_notice(made.id)
+    assert (told.notice, told.delivered) == ("final", True)
     assert (await notices(world, made.id))[-1] == ("NoticeDelivered", 1)
     assert (await world.client.state(made.id)).delivery is DeliveryState.DELIVERED
 
@@ -112,7 +118,8 @@ async def test_a_consumer_hears_that_its_request_is_void(world: World) -> None:
     assert await notices(world, made.id) == [("NoticeDelivered", 2)]
 
 
-async def test_a_cheque_clears_when_its_answer_is_final(world: World) -> None:
+async def written(world: World) -> tuple[ChequeBook, TransactionSender, Cheque, bytes]:
+    """A clearing contract, the payee, and a cheque of 1,205 OPG with its signature."""
     payer, payee = (world.chain.sender(one) for one in (Person.RELAYER, Person.PAYEE))
     treasurer = world.chain.sender(Person.DEPLOYER)
     await fund(treasurer, world.contracts, payer.address, opg=3_000 * OPG)
@@ -128,10 +135,35 @@ async def test_a_cheque_clears_when_its_answer_is_final(world: World) -> None:
     await book.pay_in(payer, 3_000 * OPG)
     await book.allow_fees(payee)
     cheque = Cheque(payer.address, payee.address, 1, handwriting("1205").tobytes())
+    return book, payee, cheque, await book.sign(cheque, payer.signer)
+
+
+async def test_a_cheque_clears_when_its_answer_is_final(world: World) -> None:
+    book, payee, cheque, signature = await written(world)
     async with world.node():
-        request_id = await book.present(payee, cheque, await book.sign(cheque, payer.signer))
+        request_id = await book.present(payee, cheque, signature)
         await world.until_settled(request_id)
     cleared = await book.outcome(request_id)
     assert (cleared.amount, cleared.bounced) == (1_205 * OPG, None)
     await book.withdraw(payee)
     assert await world.contracts.token.balance_of(payee.address) == 1_205 * OPG
+
+
+async def test_a_cheque_clears_though_its_notice_failed(world: World) -> None:
+    book, payee, cheque, signature = await written(world)
+    clearing = book.clearing.address
+    code = await world.contracts.rpc.code(clearing)
+    async with world.node():
+        request_id = await book.present(payee, cheque, signature)
+        await world.chain.set_code(clearing, REVERTS)
+        await world.until_settled(request_id)
+    assert await notices(world, request_id) == [("NoticeFailed", 1)]
+    with pytest.raises(ChainRefused, match="would fail again: its contract refuses"):
+        await world.client.deliver_notice(request_id)
+    await world.chain.set_code(clearing, code)
+    told = await world.client.deliver_notice(request_id, all_gas=True)
+    assert (told.notice, told.delivered, told.consumer) == ("final", True, clearing)
+    assert (await notices(world, request_id))[-1] == ("NoticeDelivered", 1)
+    assert (await book.outcome(request_id)).amount == 1_205 * OPG
+    with pytest.raises(InputError, match="has been told already"):
+        await world.client.deliver_notice(request_id, all_gas=True)

@@ -1,4 +1,4 @@
-"""A node that is killed, told to end, or left without its chain loses nothing, repeats nothing."""
+"""A node that is killed, or told to end, loses nothing and repeats nothing."""
 
 from __future__ import annotations
 
@@ -10,40 +10,26 @@ from typing import Any
 import pytest
 
 from oracle.core.job import JobState
+from oracle.core.request import RequestState
 from oracle.core.transaction import Purpose, TransactionState
-from oracle.core.types import Address
 from oracle.devnet.accounts import Person, signer_of
-from oracle.errors import SignedTwice, WrongChain
-from oracle.service.infer import SIGNATURE_KIND
-from tests.support.books import check_books
+from oracle.errors import SignedTwice
+from oracle.service.sign import SIGNATURE_KIND
+from tests.chaos.acts import not_to
 from tests.support.fault_proxy import (
-    Document,
-    Dropped,
-    Fault,
-    Forward,
     fault_proxy,
     lose_reply,
-    lose_request,
 )
-from tests.support.world import OPG, ForkedNode, World, digit, ended, until
-
-
-def not_to(contract: Address) -> Fault:
-    """Drops calls to one contract, and lets the others through."""
-
-    async def fault(asked: Document, forward: Forward) -> Document:
-        if str(asked["params"][0]["to"]).lower() == contract.lower():
-            raise Dropped
-        return await forward(asked)
-
-    return fault
+from tests.support.invariants import settle_down
+from tests.support.world import ForkedNode, World, digit, until
 
 
 async def test_a_node_killed_at_every_step_answers_once_and_signs_once(world: World) -> None:
     async with fault_proxy(world.chain.url) as proxy:
 
         async def start() -> ForkedNode:
-            return await world.process(rpc_url=proxy.url)
+            # However long it takes to start again, no fee is raised.
+            return await world.process(rpc_url=proxy.url, bump_seconds=600.0)
 
         # Killed when it has seen the request, before the model ran.
         proxy.on("eth_call", not_to(world.deployment.registry))
@@ -78,6 +64,9 @@ async def test_a_node_killed_at_every_step_answers_once_and_signs_once(world: Wo
         await world.until_job(made.id, JobState.SETTLING, JobState.SETTLED)
         worker.signal(signal.SIGTERM)
         assert await ended_while(worker, world.chain.mine) == 0
+    # It ends when its jobs have; that the last transaction was mined, the next one writes down.
+    async with world.node():
+        await settle_down(world)
     settled = await world.until_job(made.id, JobState.SETTLED)
     assert settled.signature == computed.signature
     assert settled.session == computed.session
@@ -167,68 +156,19 @@ async def test_a_model_that_gives_two_results_is_not_signed_for_twice(world: Wor
         await jobs.reserve_signatures(SIGNATURE_KIND, [(spoilt.id, b"\x08" * 32)])
 
 
-async def test_a_lost_reply_does_not_make_a_second_transaction(world: World) -> None:
-    async with fault_proxy(world.chain.url) as proxy:
-        proxy.on("eth_sendRawTransaction", lose_reply)
-        async with world.node(rpc_url=proxy.url):
-            made = await world.ask()
-            await world.until_settled(made.id)
-    totals = await world.storage.jobs.totals()
-    assert (totals.transactions, totals.reverted) == (2, 0)
+async def test_an_answer_whose_database_is_lost_is_settled_all_the_same(world: World) -> None:
+    """What it takes is on the chain; nothing is signed for that request again."""
+    node = await world.process()
+    made = await world.ask(window=60)
+    answered = await world.until_job(made.id, JobState.ANSWERED)
+    await node.kill()
+    elsewhere = world.settings.data_dir / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "models").symlink_to(world.settings.model_store)
+    await world.chain.travel_past(answered.settle_at or 0)
 
+    async def settled() -> bool:
+        return await world.state(made.id) is RequestState.SETTLED
 
-async def test_a_node_without_its_chain_survives_and_catches_up(own_world: World) -> None:
-    async with own_world.node(rpc_timeout_seconds=0.3):
-        first = await own_world.ask()
-        await own_world.until_settled(first.id)
-        own_world.chain.suspend()
-        await until(lambda: says(own_world, "trouble"))
-        own_world.chain.resume()
-        second = await own_world.ask()
-        await own_world.until_settled(second.id)
-    await check_books(own_world)
-    assert (await own_world.storage.jobs.totals()).fees_earned == 2 * OPG
-
-
-async def test_a_chain_that_began_anew_under_its_old_id_ends_the_node(own_world: World) -> None:
-    worker = await own_world.worker()
-    made = await own_world.ask()
-    await own_world.until_settled(made.id)
-    own_world.chain.restart()
-    try:
-        assert await ended(worker) == 4
-        log = worker.log_file.read_text()
-        assert "none of the blocks this database has read" in log
-        assert "try: a local chain that started anew needs a new data directory" in log
-        with pytest.raises(WrongChain, match="began anew since the deployment"):
-            async with own_world.node():
-                pass
-    finally:
-        own_world.chain.kill()
-
-
-async def test_a_nonce_that_a_stranger_used_is_given_up_and_the_answer_sent_again(
-    world: World,
-) -> None:
-    stranger = world.chain.sender(Person.SIGNER)
-    async with fault_proxy(world.chain.url) as proxy:
-        proxy.on("eth_sendRawTransaction", lose_request)
-        async with world.node(rpc_url=proxy.url):
-            made = await world.ask()
-            await world.until_job(made.id, JobState.ANSWERING)
-            await stranger.send(stranger.address, value=1)
-            proxy.heal()
-            await world.until_settled(made.id)
-            await until(lambda: none_open(world))
-    sent = await world.storage.transactions.transactions_for(made.id)
-    assert [one.state for one in sent] == [
-        TransactionState.ABANDONED,
-        TransactionState.MINED,
-        TransactionState.MINED,
-    ]
-    assert sent[1].nonce == sent[0].nonce + 1
-
-
-async def none_open(world: World) -> bool:
-    signer = signer_of(Person.SIGNER).address
-    return not await world.storage.transactions.open_transactions(signer)
+    async with world.node(data_dir=elsewhere):
+        await until(settled)

@@ -16,7 +16,7 @@ from oracle.devnet.accounts import Person
 from oracle.devnet.bring_up import fund, register_operator
 from oracle.devnet.samples import sample
 from oracle.errors import ContractReverted, InputError, NoAnswer
-from oracle.ports import SettleItem
+from oracle.ports.contracts import SettleItem
 from tests.support.world import DIGITS, OPG, PATIENTS, World, digit
 
 
@@ -43,13 +43,21 @@ async def test_an_open_request_is_accepted_by_a_signature_and_answered(world: Wo
     assert [one.purpose for one in sent] == [Purpose.ACCEPT, Purpose.ANSWER, Purpose.SETTLE]
 
 
-async def test_a_request_that_names_us_below_our_offer_is_accepted_by_a_signature(
+async def test_a_request_that_names_us_beyond_our_offer_is_accepted_by_a_signature(
     world: World,
 ) -> None:
     async with world.node():
-        made = await world.ask(fee=OPG // 2, operator=world.operator)
+        made = await world.ask(bond=10_001 * OPG, operator=world.operator)
         assert not made.accepted
         await world.until_settled(made.id)
+
+
+async def test_a_request_that_names_us_below_our_offer_is_declined(world: World) -> None:
+    """Naming us makes it no cheaper than asking openly."""
+    async with world.node():
+        made = await world.ask(fee=OPG // 2, operator=world.operator)
+        job = await world.until_job(made.id, JobState.DECLINED)
+    assert "this operator's own offer" in (job.reason or "")
 
 
 async def test_a_relayer_brings_a_signed_request_and_the_requester_pays(world: World) -> None:

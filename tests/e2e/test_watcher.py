@@ -5,172 +5,58 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
+import re
 import signal
-import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
-from oracle.bootstrap.devnet import standing_offer
-from oracle.bootstrap.node import Instrument, open_node
-from oracle.bootstrap.watcher import OpenWatcher, open_watcher, run_watcher
-from oracle.chain.court_contract import CourtBinding, Disputed, decode_logs
+from oracle.bootstrap.watcher import open_watcher, run_watcher
+from oracle.chain.court_contract import CourtBinding
 from oracle.chain.court_reader import CourtReader
-from oracle.chain.proof_coder import encode_place
-from oracle.client import Requested
-from oracle.core.case import Case, CaseState
-from oracle.core.dispute import RevealDemand, RevealDemanded
+from oracle.cli.narrative import tell
+from oracle.core.case import CaseState
 from oracle.core.job import JobState
-from oracle.core.receipt import Answer, AnswerCommitment
 from oracle.core.request import RequestState
-from oracle.court.opening import open_record
-from oracle.court.proof import Place
-from oracle.devnet.accounts import Person, signer_of
-from oracle.devnet.bring_up import fund, register_model
+from oracle.core.types import ZERO_BYTES32, format_opg
+from oracle.devnet.accounts import signer_of
+from oracle.errors import StorageError
 from oracle.inference.model_library import ModelLibrary
-from oracle.program.compile import load_program
-from oracle.program.encoding import encode
 from oracle.settings import Settings
 from oracle.watcher.policy import WatcherPolicy
-from scripts.dishonest_operator import dishonest
-from tests.support.dishonest import Moving, traceless
-from tests.support.world import DIGITS, OPG, World, digit, until
+from tests.support.dishonest import Moving
+from tests.support.failures import thorough
+from tests.support.fault_proxy import Document, Dropped, Forward, fault_proxy
+from tests.support.watching import (
+    WATCHER,
+    WINDOW_SECONDS,
+    announce_endpoint,
+    asked,
+    cheat,
+    claimed_result,
+    decided,
+    demanded,
+    free_port,
+    policy,
+    revealing,
+    slashed,
+    watcher_settings,
+    watching,
+)
+from tests.support.world import World, digit, until
 
-WATCHER = signer_of(Person.WATCHER)
-WINDOW_SECONDS = 40
-REVEAL_SECONDS = 8
 SECOND_WATCHER = 10
 
 pytestmark = pytest.mark.timeout(180)
 
 
-@pytest.fixture
-async def court(world: World) -> AsyncIterator[World]:
-    """A world whose clock runs, and a watcher with money for deposits."""
-    treasurer = world.chain.sender(Person.DEPLOYER)
-    await fund(treasurer, world.contracts, WATCHER.address, opg=1_000 * OPG)
-    await world.chain.rpc.request("evm_setIntervalMining", [1])
-    yield world
-    await world.chain.rpc.request("evm_setIntervalMining", [0])
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-async def announce_endpoint(world: World, url: str) -> None:
-    staking = world.contracts.staking
-    owner = world.chain.sender(Person.OWNER)
-    await owner.send(staking.address, staking.set_endpoint_data(url))
-
-
-async def revealing(world: World) -> bytes:
-    """The digit model with a window to reveal, and the operator's offer for it."""
-    contracts, owner = world.contracts, world.chain.sender(Person.OWNER)
-    model = await contracts.registry.model(world.models[DIGITS])
-    terms = replace(model.terms, challenge_window=WINDOW_SECONDS, reveal_window=REVEAL_SECONDS)
-    model_id = await register_model(
-        owner, contracts, terms, name="digits-revealed", schema=model.schema, uri=""
-    )
-    await owner.send(
-        contracts.staking.address, contracts.staking.set_offer_data(model_id, standing_offer())
-    )
-    return model_id
-
-
-@asynccontextmanager
-async def cheat(
-    world: World, instrument: Instrument = dishonest, **changes: Any
-) -> AsyncIterator[None]:
-    """A node that runs cheaper models by default, and serves what it commits to."""
-    settings = world.settings.model_copy(update=changes)
-    async with open_node(settings, world.operator, instrument=instrument) as node:
-        running = asyncio.create_task(node.run())
-        try:
-            yield
-        finally:
-            node.stop()
-            await running
-
-
-async def asked(
-    world: World, model: bytes | None = None, window: int = WINDOW_SECONDS
-) -> Requested:
-    """A request of one image, answered."""
-    made = await world.client.request(
-        model or world.models[DIGITS], [digit()], operator=world.operator, window=WINDOW_SECONDS
-    )
-
-    async def answered() -> bool:
-        return await world.state(made.id) is RequestState.ANSWERED
-
-    await until(answered)
-    return made
-
-
-def watcher_settings(world: World, name: str = "first") -> Settings:
-    folder = world.settings.data_dir / f"watching-{name}"
-    folder.mkdir(exist_ok=True)
-    models = folder / "models"
-    if not models.exists():
-        models.symlink_to(world.settings.model_store)
-    return world.settings.model_copy(update={"data_dir": folder})
-
-
-def policy(world: World, **changes: Any) -> WatcherPolicy:
-    return replace(WatcherPolicy(start_block=world.deployment.deployed_block), **changes)
-
-
-@asynccontextmanager
-async def watching(world: World, **changes: Any) -> AsyncIterator[OpenWatcher]:
-    settings = watcher_settings(world)
-    async with open_watcher(settings, WATCHER, policy(world, **changes)) as opened:
-        running = asyncio.create_task(opened.watcher.run())
-        try:
-            yield opened
-        finally:
-            opened.watcher.stop()
-            await running
-
-
-async def decided(opened: OpenWatcher, request_id: bytes) -> Case:
-    """The case of an answer, when it has ended."""
-
-    async def there() -> Case | None:
-        cases = await opened.storage.cases.everything()
-        return next(
-            (one for one in cases if one.request_id == request_id and one.state.ended), None
-        )
-
-    try:
-        found = await until(there, 90)
-    except TimeoutError:
-        raise AssertionError(await opened.storage.cases.everything()) from None
-    assert found is not None
-    return found
-
-
-async def slashed(world: World, made: Requested) -> None:
-    """The operator has lost the bond, and the requester has its fee back."""
-    assert await world.state(made.id) is RequestState.SLASHED
-    story = await world.client.story(made.id)
-    assert story.refund == made.request.fee
-    share = await world.contracts.staking.claimable(made.request.requester)
-    assert share == made.request.bond // 5
-    await world.until_job(made.id, JobState.SLASHED)
-
-
 async def test_a_cheating_operator_is_convicted_and_an_honest_one_is_not(court: World) -> None:
+    await court.chain.increase_time(600)  # a chain where nobody sends anything for a while
     port = free_port()
     await announce_endpoint(court, f"http://127.0.0.1:{port}")
     async with court.node(serve_port=port):
-        honest = await asked(court)
+        honest = await asked(court, window=600)
         async with watching(court) as opened:
             assert (await decided(opened, honest.id)).state is CaseState.CLEAN
     async with cheat(court, serve_port=port):
@@ -179,6 +65,10 @@ async def test_a_cheating_operator_is_convicted_and_an_honest_one_is_not(court: 
             case = await decided(opened, made.id)
             assert case.state is CaseState.CONVICTED, case
             assert case.reason.startswith("by this watcher: row 0, instruction"), case.reason
+            assert re.search(r"claimed -?[0-9.]+ \(0x[0-9a-f]{8}\), exact", case.reason), (
+                case.reason
+            )
+            assert "·2^" not in case.reason
             report = (await opened.report()).facts()
         await slashed(court, made)
         assert report["states"] == {"clean": 1, "convicted": 1}
@@ -194,14 +84,16 @@ async def test_two_watchers_do_not_break_each_other(court: World) -> None:
     second = signer_of(SECOND_WATCHER)
     async with cheat(court, serve_port=port):
         made = await asked(court)
-        async with watching(court) as first:
-            settings = watcher_settings(court, "second")
-            async with open_watcher(settings, second, policy(court)) as other:
-                running = asyncio.create_task(other.watcher.run())
-                ends = [await decided(one, made.id) for one in (first, other)]
-                other.watcher.stop()
-                await running
+        with capture_logs() as logs:
+            async with watching(court) as first:
+                settings = watcher_settings(court, "second")
+                async with open_watcher(settings, second, policy(court)) as other:
+                    running = asyncio.create_task(other.watcher.run())
+                    ends = [await decided(one, made.id) for one in (first, other)]
+                    other.watcher.stop()
+                    await running
         await slashed(court, made)
+    assert not [one for one in logs if one["event"] == "tried again later"]
     assert {one.state for one in ends} == {CaseState.CONVICTED}
     assert sum(one.reason.startswith("by this watcher") for one in ends) == 1
     staking = court.contracts.staking
@@ -209,13 +101,65 @@ async def test_two_watchers_do_not_break_each_other(court: World) -> None:
     assert sum(paid) == made.request.bond * 3 // 10
 
 
+async def test_a_watcher_without_coin_says_so_misses_the_case_and_sends_nothing_later(
+    court: World,
+) -> None:
+    port = free_port()
+    await announce_endpoint(court, f"http://127.0.0.1:{port}")
+    poor = signer_of(SECOND_WATCHER)
+    await court.chain.rpc.request("anvil_setBalance", [poor.address, "0x0"])
+    with capture_logs() as logs:
+        async with cheat(court, serve_port=port):
+            made = await asked(court)
+            settings = watcher_settings(court, "poor")
+            async with open_watcher(settings, poor, policy(court, demand=False)) as opened:
+                running = asyncio.create_task(opened.watcher.run())
+
+                async def too_poor() -> bool:
+                    return any("of the chain's coin" in str(one.get("error")) for one in logs)
+
+                await until(too_poor)
+                state = await court.client.state(made.id)
+                await court.chain.travel_past(state.settle_at)
+                case = await decided(opened, made.id)
+                await court.chain.rpc.request("anvil_setBalance", [poor.address, hex(10**18)])
+                await asyncio.sleep(3)
+                opened.watcher.stop()
+                await running
+                report = await opened.report()
+    assert case.state is CaseState.MISSED, case
+    assert f"{poor.address} holds 0 of the chain's coin" in case.reason
+    assert report.missed == {made.id}
+    assert report.facts()["states"] == {"missed": 1}
+    assert report.facts()["transactions"] == 0
+    nonce = await court.chain.rpc.request("eth_getTransactionCount", [poor.address, "latest"])
+    assert nonce == "0x0"
+    (warned,) = [one for one in logs if one["event"] == "too little coin for a conviction"]
+    assert warned["key"] == poor.address
+    assert f"oracle devnet fund {poor.address}" in warned["next"]
+    (told,) = [one for one in logs if one["event"] == "A WRONG ANSWER BECAME FINAL"]
+    assert told["log_level"] == "error"
+    assert told["request"] == "0x" + made.id.hex()
+
+
 async def test_a_watcher_that_is_killed_after_its_announcement_goes_on(court: World) -> None:
     port = free_port()
     await announce_endpoint(court, f"http://127.0.0.1:{port}")
     binding = CourtBinding(court.chain.rpc, court.deployment.court)
-    async with cheat(court, serve_port=port):
+    announcements = 0
+
+    async def only_one(asked: Document, forward: Forward) -> Document:
+        """The proof, which would follow at once, does not get through before the kill."""
+        nonlocal announcements
+        announcements += 1
+        if announcements > 1:
+            raise Dropped
+        return await forward(asked)
+
+    async with cheat(court, serve_port=port), fault_proxy(court.chain.url) as proxy:
         made = await asked(court)
-        settings = watcher_settings(court)
+        proxy.on("eth_sendRawTransaction", only_one)
+        settings = watcher_settings(court).model_copy(update={"rpc_url": proxy.url})
         spawned = multiprocessing.get_context("forkserver").Process(
             target=_watch, args=(settings, policy(court)), daemon=True
         )
@@ -241,8 +185,17 @@ async def test_a_watcher_that_is_killed_after_its_announcement_goes_on(court: Wo
     assert paid == made.request.bond * 3 // 10, "at once, as it was announced"
 
 
+async def test_a_second_watcher_with_one_key_is_told_which(world: World) -> None:
+    settings = watcher_settings(world)
+    async with open_watcher(settings, WATCHER, policy(world)):
+        with pytest.raises(StorageError, match=f"this key, {WATCHER.address}, runs") as refused:
+            async with open_watcher(settings, WATCHER, policy(world)):
+                pass
+    assert "--keystore" in (refused.value.hint or "")
+
+
 async def test_silence_is_slashed(court: World) -> None:
-    model = await revealing(court)
+    model = await revealing(court, reveal=8)  # which passes in vain
     await announce_endpoint(court, f"http://127.0.0.1:{free_port()}")
     async with cheat(court):
         made = await asked(court, model)
@@ -254,8 +207,17 @@ async def test_silence_is_slashed(court: World) -> None:
     assert float(report["claimable_opg"]) > 6, "the share and the deposit"
     async with court.node():
         await slashed(court, made)
+    facts, text = await tell(court.client, made.id)
+    first, *others = facts["demands"]
+    assert first["demander"] == facts["conviction"]["by"] == WATCHER.address
+    back = f"its deposit of {first['deposit_opg']} OPG back to {WATCHER.address}"
+    assert f"demand 0 was not met: {back}" in text
+    for one in others:
+        assert f"demand {one['number']} came to nothing: its deposit of" in text
+    assert f"convicted by {WATCHER.address}, by a demand that was not met" in text
 
 
+@thorough
 async def test_one_moved_element_is_found_though_the_result_is_right(court: World) -> None:
     port = free_port()
     await announce_endpoint(court, f"http://127.0.0.1:{port}")
@@ -270,15 +232,23 @@ async def test_one_moved_element_is_found_though_the_result_is_right(court: Worl
     assert "element 0" in case.reason
 
 
+@thorough
 async def test_a_commitment_to_nothing_is_slashed_though_the_result_is_right(court: World) -> None:
-    model = await revealing(court)
-    async with cheat(court, traceless):
-        made = await asked(court, model)
-        async with watching(court) as opened:
-            assert (await decided(opened, made.id)).state is CaseState.CONVICTED
-        await slashed(court, made)
+    model = await revealing(court, reveal=3)
+    async with court.node():
+        honest = await asked(court, model)
+    story = await court.client.story(honest.id)
+    assert story.answered is not None
+    made = await court.client.request(
+        model, [digit()], operator=court.operator, window=WINDOW_SECONDS
+    )
+    await claimed_result(court, made, result=story.answered.result, trace_root=ZERO_BYTES32)
+    async with watching(court, only=made.id) as opened:
+        assert (await decided(opened, made.id)).state is CaseState.CONVICTED
+    assert await court.state(made.id) is RequestState.SLASHED
 
 
+@thorough
 async def test_a_lie_that_is_revealed_piece_by_piece_is_convicted(court: World) -> None:
     model = await revealing(court)
     await announce_endpoint(court, f"http://127.0.0.1:{free_port()}")
@@ -287,16 +257,22 @@ async def test_a_lie_that_is_revealed_piece_by_piece_is_convicted(court: World) 
         async with watching(court) as opened:
             case = await decided(opened, made.id)
             assert case.state is CaseState.CONVICTED, case
+        assert re.search(r"claimed \S+ \(0x[0-9a-f]{8}\), exact -?[0-9]", case.reason), case.reason
         found = await CourtReader(court.chain.rpc, court.deployment.court).proceedings(
             made.id, 0, (await court.chain.head()).number
         )
         assert found.shown, "the operator showed what was demanded"
         assert found.proven is not None
         await slashed(court, made)
+        facts, text = await tell(court.client, made.id)
+    assert len(facts["demands"]) == len(found.demands)
+    half = format_opg(found.demands[0].deposit // 2)
+    assert f"demand 0 was met: of its deposit {half} OPG to the operator, {half} OPG burned" in text
 
 
+@thorough
 async def test_an_honest_operator_answers_every_demand_after_a_restart_too(court: World) -> None:
-    model = await revealing(court)
+    model = await revealing(court, reveal=30)
     await announce_endpoint(court, f"http://127.0.0.1:{free_port()}")
     async with court.node():
         made = await asked(court, model)
@@ -334,31 +310,6 @@ async def test_an_honest_operator_answers_every_demand_after_a_restart_too(court
     assert found.dismissed is not None
     assert found.dismissed[0] == 1
     assert (await reader.proceedings(malformed.id, 0, head)).dismissed == (0, bytes(32))
-
-
-async def demanded(world: World, made: Requested, rows: int) -> RevealDemand:
-    """A stranger's demand for the first leaf of the first output."""
-    sender, contracts = world.chain.sender(Person.RELAYER), world.contracts
-    await fund(world.chain.sender(Person.DEPLOYER), contracts, sender.address, opg=100 * OPG)
-    story = await world.client.story(made.id)
-    assert story.answered is not None
-    answered = story.answered
-    answer = Answer.of(
-        made.id, made.request, answered.operator, answered.result, answered.trace_root
-    )
-    model = await contracts.registry.model(made.request.model_id)
-    library = ModelLibrary(world.settings.model_store)
-    program = load_program(library.read_program(model.terms.program_root))
-    encoded = encode(program)
-    record = open_record(encoded, program.producer[program.outputs[0]] + 1)
-    place = encode_place(Place(encoded.header, record, 0, rows, 0, 0, 1))
-    disputed = Disputed(made.request, AnswerCommitment.of(answer), model.registrar, model.terms)
-    approval = contracts.token.approve_data(contracts.court.address, 100 * OPG)
-    await sender.send(contracts.token.address, approval)
-    calldata = contracts.court.demand_reveal_data(disputed, place, 50 * OPG)
-    (event,) = decode_logs((await sender.send(contracts.court.address, calldata)).logs)
-    assert isinstance(event, RevealDemanded)
-    return event.demand
 
 
 def _watch(settings: Settings, wanted: WatcherPolicy) -> None:

@@ -32,7 +32,7 @@ from oracle.verify.report import Verdict
 from oracle.verify.sources import Sources
 from oracle.verify.verify import verify
 from tests.inference.graphs import inverse_root
-from tests.support.world import DIGITS, OPG, PATIENTS, World, digit
+from tests.support.world import DIGITS, OPG, PATIENTS, World, digit, until
 
 NOT_A_NUMBER = np.full((1, 64), np.nan, np.float32).tobytes()
 UNANSWERABLE = {"of the wrong length": b"\x00" * 7, "of NaN": NOT_A_NUMBER}
@@ -93,7 +93,7 @@ async def test_nan_of_a_provable_model_is_its_result(world: World) -> None:
     (clear, ambiguous) = answer.decisions()["y"]
     assert (ambiguous.clear, ambiguous.margin) == (False, None)
     assert clear.label == 2
-    assert jsonable(answer_facts(answer))["outputs"]["y"][1] == [1, "NaN", "Infinity"]
+    assert jsonable(answer_facts(answer, as_json=True))["outputs"]["y"][1] == [1, "NaN", "Infinity"]
     assert job.fee_earned == OPG
 
     sources = Sources(
@@ -127,6 +127,15 @@ async def test_a_fee_below_the_minimum_is_declined(world: World) -> None:
         enough = await world.ask(fee=OPG + OPG // 2, open_to_all=True)
         await world.until_settled(enough.id)
     assert job.reason == "the fee of 1 OPG is below the minimum of 1.5 OPG"
+
+
+async def test_an_open_request_below_the_own_offer_is_declined(world: World) -> None:
+    async with world.node():
+        low = await world.ask(fee=OPG - 1, open_to_all=True)
+        job = await world.until_job(low.id, JobState.DECLINED)
+        enough = await world.ask(fee=OPG, open_to_all=True)
+        await world.until_settled(enough.id)
+    assert (job.reason or "").endswith("is below the 1 OPG of this operator's own offer")
 
 
 async def test_a_deadline_that_is_too_close_is_declined(world: World) -> None:
@@ -213,8 +222,12 @@ async def test_a_bound_node_waits_for_a_missing_model_and_serves_the_others(worl
     assert patient.accepted
     async with world.node():
         await world.until_settled(image.id)
-        waiting = await world.until_job(patient.id, JobState.ACCEPTED)
-        assert waiting.attempts > 0
+
+        async def tried() -> bool:
+            waiting = await world.until_job(patient.id, JobState.ACCEPTED)
+            return waiting.attempts > 0
+
+        await until(tried)
         shutil.copy(full.program_path(terms[PATIENTS].program_root), programs)
         await world.until_settled(patient.id)
     assert (await world.client.result(patient.id)).answerable

@@ -134,3 +134,52 @@ def write(folder: Path, content: onnx.ModelProto | bytes, name: str = "model.onn
     path = folder / name
     path.write_bytes(content if isinstance(content, bytes) else content.SerializeToString())
     return path
+
+
+def hanging(size: int = 4_096) -> onnx.ModelProto:
+    """One matrix product that takes a core half a minute, and cannot be stopped half-way."""
+    return model(
+        [
+            node("Slice", "x start stop columns", "first"),
+            node("Cast", "first", "whole", to=TensorProto.INT32),
+            node("Expand", "whole square", "large"),
+            node("MatMul", "large large", "product"),
+            node("ReduceMax", "product axes", "most", keepdims=1),
+            node("Cast", "most", "number", to=FLOAT),
+            node("Expand", "number shape", "y"),
+        ],
+        inputs=[value("x", [1, 3])],
+        outputs=[value("y", [1, 3])],
+        initializers=[
+            stored("start", [0], np.int64),
+            stored("stop", [1], np.int64),
+            stored("columns", [1], np.int64),
+            stored("square", [size, size], np.int64),
+            stored("axes", [0, 1], np.int64),
+            stored("shape", [1, 3], np.int64),
+        ],
+    )
+
+
+def exploding() -> onnx.ModelProto:
+    """Takes as many bytes of memory as the first value of its input says."""
+    return model(
+        [
+            node("Slice", "x start stop columns", "first"),
+            node("Cast", "first", "count", to=TensorProto.INT64),
+            node("Reshape", "count flat", "shape"),
+            node("Expand", "zero shape", "large"),
+            node("ReduceMax", "large", "most", keepdims=0),
+            node("Cast", "most", "number", to=FLOAT),
+            node("Add", "x number"),
+        ],
+        inputs=[value("x", [1, 3])],
+        outputs=[value("y", [1, 3])],
+        initializers=[
+            stored("start", [0], np.int64),
+            stored("stop", [1], np.int64),
+            stored("columns", [1], np.int64),
+            stored("flat", [1], np.int64),
+            stored("zero", [0], np.int8),
+        ],
+    )

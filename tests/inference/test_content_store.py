@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from oracle.errors import ModelFileError
+from oracle.errors import ModelFileError, ProgramError
 from oracle.inference.content_store import ContentStore
 
 DATA = b"any bytes"
@@ -53,8 +53,37 @@ def test_damage_is_seen_and_repaired_by_adding_again(tmp_path: Path) -> None:
     assert store.read(HASH) == DATA
 
 
+def test_damage_is_found_once_for_each_time_the_file_is_written(tmp_path: Path) -> None:
+    reads: list[bytes] = []
+
+    def digest(data: bytes) -> bytes:
+        reads.append(data)
+        if data == b"no program":
+            raise ProgramError("the file is not a program")
+        return hashlib.sha256(data).digest()
+
+    store = ContentStore(tmp_path, digest=digest)
+    assert store.damage(HASH) is None, "there is none"
+    store.add(DATA)
+    reads.clear()
+    assert [store.damage(HASH), store.damage(HASH)] == [None, None]
+    assert len(reads) == 1
+    for spoilt, why in ((DATA[:-1], "its content hashes to 0x"), (b"no program", "not a program")):
+        store.path(HASH).chmod(0o644)
+        store.path(HASH).write_bytes(spoilt)
+        found = store.damage(HASH)
+        assert found is not None
+        assert found.startswith(f"the file {store.path(HASH)} is damaged: ")
+        assert why in found
+        with pytest.raises(ModelFileError, match="is damaged") as caught:
+            store.read(HASH)
+        assert caught.value.hint
+    store.add(DATA)
+    assert store.damage(HASH) is None
+
+
 def test_missing_content_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ModelFileError, match=f"{HASH.hex()} is not stored") as caught:
+    with pytest.raises(ModelFileError, match=f"0x{HASH.hex()} is not on this machine") as caught:
         ContentStore(tmp_path).read(HASH)
     assert caught.value.hint
 

@@ -19,12 +19,19 @@ from oracle.core.schema import ModelSchema, TensorSpec
 from oracle.core.tensor import decode_inputs, encode_inputs, encode_outputs
 from oracle.core.types import Tier
 from oracle.court.check import check_trace
-from oracle.errors import InferenceError, ModelFileError, TensorError, UnusableOutput
+from oracle.errors import (
+    InferenceError,
+    ModelFileError,
+    RunCutShort,
+    RunTimedOut,
+    TensorError,
+    UnusableOutput,
+)
 from oracle.inference.engine import EngineSettings, LocalEngine
 from oracle.inference.loaded_model import LoadedModel
 from oracle.inference.model_file import inspect
 from oracle.inference.model_library import ModelLibrary
-from oracle.ports import Inference, InferenceEngine
+from oracle.ports.inference import Inference, InferenceEngine
 from oracle.program.compile import compile_model
 from oracle.program.source.model_schema import read_schema
 from tests.inference import graphs
@@ -250,19 +257,17 @@ async def test_another_limit_for_the_same_file_spoils_nothing(
 
 
 async def test_a_missing_model_is_an_error(engine: Build) -> None:
-    with pytest.raises(ModelFileError, match="not stored"):
+    with pytest.raises(ModelFileError, match="is not on this machine"):
         await engine().run(bytes(32), read_schema(graphs.relu()), [rows(1.0)])
 
 
 async def test_a_run_that_takes_too_long_is_stopped(store: ModelLibrary, engine: Build) -> None:
     slow, schema = put(store, graphs.slow(10_000_000))
     fast = put(store, graphs.relu())
-    runner = engine(timeout_seconds=0.3)
+    runner = engine(timeout_seconds=2.0)
     await runner.load(slow, schema)
-    started = asyncio.get_running_loop().time()
-    with pytest.raises(InferenceError, match=r"longer than 0\.3 s"):
+    with pytest.raises(InferenceError, match=r"longer than 2\.0 s"):
         await runner.run(slow, schema, [rows(1.0, columns=256)] * 3)
-    assert asyncio.get_running_loop().time() - started < 3
     # The only thread comes back, because the loop body gave onnxruntime the chance to stop.
     (result,) = await runner.run(*fast, [rows(-1.0)])
     assert result.outputs["y"].tolist() == [[0, 0, 0]]
@@ -277,7 +282,7 @@ async def test_what_finished_before_a_time_out_is_kept(store: ModelLibrary, engi
     )
     sha256, schema = put(store, content)
     inputs = [rows(1.0, columns=256) | {"rounds": np.array(n)} for n in (1, 10_000_000, 1)]
-    first, hung, never = await engine(timeout_seconds=0.3).run_each(sha256, schema, inputs)
+    first, hung, never = await engine(timeout_seconds=2.0).run_each(sha256, schema, inputs)
     assert isinstance(first, Inference)
     assert isinstance(hung, InferenceError)
     assert not isinstance(hung, UnusableOutput)
@@ -302,10 +307,10 @@ async def test_hanging_threads_are_reported(
 ) -> None:
     held = threading.Event()
     sha256, schema = put(store, graphs.relu())
-    runner = engine(timeout_seconds=0.1)
+    runner = engine(timeout_seconds=1.0)
     await runner.load(sha256, schema)
     with monkeypatch.context() as patched:
-        patched.setattr(LoadedModel, "run", lambda *_, **__: held.wait(30))
+        patched.setattr(LoadedModel, "run", lambda *_, **__: held.wait(120))
         with pytest.raises(InferenceError, match="longer than"):
             await runner.run(sha256, schema, [rows(1.0)])
         with pytest.raises(InferenceError, match="every inference thread is held"):
@@ -326,3 +331,24 @@ async def test_the_event_loop_stays_free(store: ModelLibrary, engine: Build) -> 
         ticks += 1
     await task
     assert ticks > 3
+
+
+async def test_who_shares_a_run_is_told_before_it_begins(
+    store: ModelLibrary, engine: Build
+) -> None:
+    runner = engine()
+    loaded = await runner.load(*put(store, graphs.relu()))
+    begun: list[tuple[int, int]] = []
+    await runner.run_loaded(
+        loaded, [rows(1.0)] * 70, begins=lambda first, last: begun.append((first, last))
+    )
+    assert begun == [(0, 63), (64, 69)]
+
+
+async def test_only_the_run_that_took_too_long_is_to_blame(
+    store: ModelLibrary, engine: Build
+) -> None:
+    sha256, schema = put(store, graphs.slow(10_000_000))
+    runner = engine(timeout_seconds=0.3, batching=False)
+    found = await runner.run_each(sha256, schema, [rows(1.0, columns=256)] * 3)
+    assert [type(one) for one in found] == [RunTimedOut, RunCutShort, RunCutShort]

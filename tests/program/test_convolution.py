@@ -90,7 +90,7 @@ def convolve(settings_: dict[str, Any], tier: Tier) -> Ran:
 
 @TIERS
 @given(configurations())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_configuration(tier: Tier, configuration: dict[str, Any]) -> None:
     ran = convolve(configuration, tier)
     assert ran.step(Opcode.DOT).taps >= 1

@@ -57,7 +57,7 @@ def pool(operator: str, drawn: dict[str, Any], tier: Tier, dtype: str = "float32
 
 
 @given(pools(dilated=True), st.sampled_from(["float32", "int8"]))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_max_pool(drawn: dict[str, Any], dtype: str) -> None:
     attributes = drawn["attributes"]
     window = Window.of("pool", drawn["lengths"], attributes["kernel_shape"], attributes).tight()
@@ -71,7 +71,7 @@ def test_max_pool(drawn: dict[str, Any], dtype: str) -> None:
 
 @TIERS
 @given(pools(dilated=True), st.sampled_from([0, 1]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_average_pool(tier: Tier, drawn: dict[str, Any], count_padding: int) -> None:
     attributes = {**drawn["attributes"], "count_include_pad": count_padding}
     window = Window.of("pool", drawn["lengths"], attributes["kernel_shape"], attributes)
@@ -130,7 +130,7 @@ def whole(*values: int) -> np.ndarray:
 
 
 @given(st.lists(st.integers(-2, 3), min_size=4, max_size=4), st.floats(-4, 4, width=32))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_pad(pads: list[int], fill: float) -> None:
     """Negative padding cuts off."""
     assume(pads[0] + pads[2] > -3 and pads[1] + pads[3] > -4)

@@ -46,7 +46,7 @@ def agree(ran: Ran, steps: int = 1) -> None:
 
 
 @given(SEEDS, BYTES, st.booleans(), st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_quantize_and_dequantize(seed: int, dtype: str, per_axis: bool, with_zero: bool) -> None:
     numbers = Numbers(seed)
     shape = (3,) if per_axis else ()
@@ -67,7 +67,7 @@ def test_quantize_and_dequantize(seed: int, dtype: str, per_axis: bool, with_zer
 
 
 @given(SEEDS, BYTES, BYTES, st.booleans(), st.integers(1, 40))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_qlinear_matmul(seed: int, a: str, b: str, per_column: bool, taps: int) -> None:
     numbers = Numbers(seed)
     shape = (4,) if per_column else ()
@@ -89,7 +89,7 @@ def test_qlinear_matmul(seed: int, a: str, b: str, per_column: bool, taps: int) 
 
 
 @given(SEEDS, BYTES, st.sampled_from([1, 2]), st.booleans(), st.booleans(), st.integers(1, 2))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_qlinear_conv(
     seed: int, dtype: str, groups: int, per_channel: bool, with_bias: bool, stride: int
 ) -> None:
@@ -117,7 +117,7 @@ def test_qlinear_conv(
 
 
 @given(SEEDS, BYTES, BYTES, st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_integer_products(seed: int, a: str, b: str, conv: bool) -> None:
     """int32 sums are exact, and full-range weights of the other sign do not saturate."""
     numbers = Numbers(seed)

@@ -15,7 +15,7 @@ import numpy as np
 from oracle.core.event import BlockRef, ChainEvent, LogBatch, Position, RequestSeen
 from oracle.core.job import Job, JobState, advance, can_advance
 from oracle.core.model import UNCERTIFIED, Model, ModelTerms
-from oracle.core.operator import OperatorStatus
+from oracle.core.operator import Offer, OperatorStatus
 from oracle.core.receipt import Accept
 from oracle.core.request import Request, data_hash
 from oracle.core.schema import ElementType, ModelSchema, TensorSpec
@@ -38,19 +38,15 @@ from oracle.errors import (
     NotFound,
     OracleError,
     SignedTwice,
+    StorageError,
     TraceStoreFull,
 )
-from oracle.ports import (
-    AnswerItem,
-    Heartbeat,
-    Inference,
-    JobMove,
-    SettleItem,
-    Tensors,
-    TraceHold,
-    TraceToKeep,
-    TraceUsage,
-)
+from oracle.ports.contracts import AnswerItem, ItemCode, SettleItem
+from oracle.ports.health import Heartbeat
+from oracle.ports.inference import Inference, Tensors
+from oracle.ports.jobs import Disputable, JobMove
+from oracle.ports.publishing import PublishedTrace
+from oracle.ports.traces import TraceHold, TraceToKeep, TraceUsage
 
 SIGNER = signer_of(Person.SIGNER)
 OPERATOR = signer_of(Person.OWNER).address
@@ -135,6 +131,7 @@ class Jobs:
         self.signatures: dict[tuple[str, bytes], bytes] = {}
         self.blocks: list[BlockRef] = []
         self.rewound_to: list[BlockRef] = []
+        self.final: BlockRef | None = None
 
     def add(
         self,
@@ -157,6 +154,7 @@ class Jobs:
             "accepted": False,
             "fee_earned": 0,
             "attempts": 0,
+            "strikes": 0,
             "not_before": 0.0,
             "seen_at": NOW,
             "updated_at": NOW,
@@ -172,6 +170,10 @@ class Jobs:
     async def cursor(self) -> BlockRef | None:
         return self.blocks[-1] if self.blocks else None
 
+    async def bound(self, through_block: int) -> int:
+        blocks = (job.accepted_block for job in self.table.values())
+        return sum(one is not None and one <= through_block for one in blocks)
+
     async def recent_blocks(self, limit: int) -> Sequence[BlockRef]:
         return self.blocks[::-1][:limit]
 
@@ -186,9 +188,31 @@ class Jobs:
         self.blocks.append(last)
         return changed
 
+    async def finalised(self) -> BlockRef | None:
+        return self.final
+
+    async def finalise(self, block: BlockRef) -> None:
+        self.final = block
+        others = [one for one in self.blocks if one.number != block.number]
+        self.blocks = sorted([*others, block], key=lambda one: one.number)
+
+    async def contradicted(self) -> int | None:
+        refused = [
+            job.block_number
+            for job in self.table.values()
+            if job.state in (JobState.COMPUTED, JobState.ANSWERED)
+            and job.reason == ItemCode.WRONG_STATE
+            and job.attempts > 1
+        ]
+        return min(refused, default=None)
+
     async def rewind(self, ancestor: BlockRef) -> Sequence[Job]:
         self.rewound_to.append(ancestor)
         self.blocks = [one for one in self.blocks if one.number < ancestor.number] + [ancestor]
+        for job in self.table.values():
+            if job.accepted_block is not None and job.accepted_block > ancestor.number:
+                unbound = replace(job, accepted=False, accepted_block=None)
+                self.table[job.request_id] = unbound
         return []
 
     async def move(self, moves: Sequence[JobMove]) -> Sequence[Job]:
@@ -217,6 +241,23 @@ class Jobs:
         ]
         return sorted(found, key=lambda job: job.request.deadline)[:limit]
 
+    async def take(self, states: Sequence[JobState], *, limit: int, due_at: float) -> Sequence[Job]:
+        return await self.jobs(states, limit=limit, due_at=due_at)
+
+    def stop_taking(self) -> None:
+        raise NotImplementedError
+
+    async def disputable(self, now: float) -> Disputable | None:
+        found = [
+            job
+            for job in self.table.values()
+            if job.state in (JobState.ANSWERED, JobState.SETTLING) and (job.settle_at or 0) > now
+        ]
+        if not found:
+            return None
+        until = max(job.settle_at or 0 for job in found)
+        return Disputable(len(found), until, sum(job.request.bond for job in found))
+
     async def reserve_signatures(self, kind: str, digests: Sequence[tuple[bytes, bytes]]) -> None:
         for request_id, digest in digests:
             if self.signatures.get((kind, request_id), digest) != digest:
@@ -237,6 +278,30 @@ class Transactions:
         ]
         return max(alive, default=None)
 
+    async def with_nonce(self, sender: Address, nonce: int) -> Transaction | None:
+        found = [
+            one
+            for one in self.table.values()
+            if (one.sender, one.nonce) == (sender, nonce)
+            and one.state is not TransactionState.ABANDONED
+        ]
+        return found[0] if found else None
+
+    async def reopen(self, transaction_id: int) -> None:
+        old = self.table[transaction_id]
+        unsent = tuple(replace(one, last_sent_at=None) for one in old.attempts)
+        self.table[transaction_id] = replace(
+            old, state=TransactionState.OPEN, mined=None, attempts=unsent
+        )
+
+    async def attempts_with(self, sender: Address, nonce: int) -> Sequence[bytes]:
+        return [
+            tried.hash
+            for one in self.table.values()
+            if (one.sender, one.nonce) == (sender, nonce)
+            for tried in one.attempts
+        ]
+
     async def prepare(
         self,
         *,
@@ -247,7 +312,12 @@ class Transactions:
         request_ids: Sequence[bytes],
         attempt: Attempt,
         moves: Sequence[JobMove],
+        instead_of: int | None = None,
     ) -> Transaction:
+        if instead_of is not None:
+            await self.abandon(instead_of, [])
+        if await self.with_nonce(sender, nonce) is not None:
+            raise StorageError(f"nonce {nonce} belongs to another")
         await self._jobs.move(moves)
         made = Transaction(
             id=len(self.table) + 1,
@@ -268,10 +338,14 @@ class Transactions:
         old = self.table[transaction_id]
         self.table[transaction_id] = replace(old, attempts=(*old.attempts, attempt))
 
-    async def record_send(self, attempt_hash: bytes, outcome: SendOutcome, at: float) -> None:
+    async def record_send(
+        self, attempt_hash: bytes, outcome: SendOutcome, at: float, reason: str | None = None
+    ) -> None:
         for key, old in self.table.items():
             attempts = tuple(
-                replace(one, outcome=outcome, last_sent_at=at) if one.hash == attempt_hash else one
+                replace(one, outcome=outcome, last_sent_at=at, reason=reason)
+                if one.hash == attempt_hash
+                else one
                 for one in old.attempts
             )
             self.table[key] = replace(old, attempts=attempts)
@@ -290,11 +364,34 @@ class Transactions:
         await self._jobs.move(moves)
 
     async def open_transactions(self, sender: Address) -> Sequence[Transaction]:
-        found = [one for one in self.table.values() if one.state is TransactionState.OPEN]
+        found = [
+            one
+            for one in self.table.values()
+            if one.state is TransactionState.OPEN and one.sender == sender
+        ]
         return sorted(found, key=lambda one: one.nonce)
 
     async def count_open(self, sender: Address) -> int:
         return len(await self.open_transactions(sender))
+
+    async def any_open(self, purpose: Purpose, sender: Address) -> bool:
+        return any(
+            one.state is TransactionState.OPEN and one.purpose is purpose
+            for one in self.table.values()
+        )
+
+    async def open_senders(self) -> Sequence[Address]:
+        return sorted(
+            {one.sender for one in self.table.values() if one.state is TransactionState.OPEN}
+        )
+
+    async def under_way(self, purpose: Purpose) -> set[bytes]:
+        return {
+            request_id
+            for one in self.table.values()
+            if one.state is TransactionState.OPEN and one.purpose is purpose
+            for request_id in one.request_ids
+        }
 
     async def transactions_for(self, request_id: bytes) -> Sequence[Transaction]:
         return [one for one in self.table.values() if request_id in one.request_ids]
@@ -304,14 +401,17 @@ class Gateway:
     """A pool and a chain: `sent` are attempts in order, `on_chain` what was mined, by hash."""
 
     def __init__(self) -> None:
+        self.receipts_late = 0
         self.time = int(NOW)
         self.latest_nonce = 0
+        self.pending_nonce: int | None = None
         self.asked = Fees(100, 10)
         self.outcome = SendOutcome.ACCEPTED
         self.sent: list[Attempt] = []
         self.on_chain: dict[bytes, Mined] = {}
         self.returned = b""
         self.reverts: ContractReverted | None = None
+        self.holds = 10**18
 
     def mine(self, attempt: Attempt, number: int = 5, *, succeeded: bool = True) -> None:
         self.on_chain[attempt.hash] = Mined(
@@ -323,9 +423,11 @@ class Gateway:
         return self.time
 
     async def balance(self, account: Address) -> int:
-        return 10**18
+        return self.holds
 
     async def next_nonce(self, sender: Address, *, pending: bool) -> int:
+        if pending and self.pending_nonce is not None:
+            return self.pending_nonce
         return self.latest_nonce
 
     async def fees(self) -> Fees:
@@ -347,7 +449,14 @@ class Gateway:
         return self.outcome, None if self.outcome is SendOutcome.ACCEPTED else "told to"
 
     async def mined(self, attempt_hash: bytes) -> Mined | None:
+        if self.receipts_late:
+            self.receipts_late -= 1
+            return None
         return self.on_chain.get(attempt_hash)
+
+    async def replay(self, sender: Address, call: Call, *, block: int) -> None:
+        if self.reverts is not None:
+            raise self.reverts
 
 
 class Contract:
@@ -404,14 +513,17 @@ class Staking:
         self.free = free
         self.acceptances: list[int] = []
         self.stateless_before = 0
+        self.counted = 0
+        self.offers: dict[bytes, Offer] = {}
 
     async def status(self, operator: Address) -> OperatorStatus:
         return OperatorStatus(operator, SIGNER.address, operator, self.free, 0, self.free, 0, 0)
 
-    async def offer(self, operator: Address, model_id: bytes) -> Any:
-        raise NotImplementedError
+    async def offer(self, operator: Address, model_id: bytes) -> Offer:
+        return self.offers.get(model_id, Offer(0, 0, 0, 0, 0, 0))
 
     async def accepted(self, operator: Address, block: int) -> int:
+        self.counted += 1
         if block < self.stateless_before:
             raise ChainUnreachable("missing trie node")
         return sum(number <= block for number in self.acceptances)
@@ -430,6 +542,7 @@ class Engine:
 
     def __init__(self) -> None:
         self.runs = 0
+        self.batches: list[int] = []
         self.behave: Callable[[Tensors], Inference | OracleError] = lambda _: good()
         self.broken: dict[bytes, OracleError] = {}
 
@@ -449,6 +562,7 @@ class Engine:
         if program_root in self.broken:
             raise self.broken[program_root]
         self.runs += len(inputs)
+        self.batches.append(len(inputs))
         return [self.behave(one) for one in inputs]
 
 
@@ -472,6 +586,10 @@ class Traces:
     async def sweep(self, now: float) -> int:
         return 0
 
+    async def find(self, root: bytes) -> PublishedTrace | None:
+        kept = self.kept.get(root)
+        return None if kept is None else PublishedTrace(root, kept.committed.program_root, 1, 1)
+
     async def usage(self) -> TraceUsage:
         return TraceUsage(len(self.kept), 0, 0, 0, self.trouble)
 
@@ -490,6 +608,8 @@ class Reader:
         self.genesis_hash = self.chain[0].hash
         self.logs: list[ChainEvent] = []
         self.asked: list[tuple[int, int]] = []
+        self.final: int | None = None
+        self.asked_for_final = 0
 
     def grow(self, count: int = 1, fork: int = 0) -> None:
         start = len(self.chain)
@@ -507,6 +627,10 @@ class Reader:
 
     async def block(self, number: int) -> BlockRef | None:
         return self.chain[number] if number < len(self.chain) else None
+
+    async def finalised(self) -> BlockRef | None:
+        self.asked_for_final += 1
+        return self.chain[self.final] if self.final is not None else None
 
     async def events(self, first_block: int, last_block: int) -> LogBatch:
         self.asked.append((first_block, last_block))

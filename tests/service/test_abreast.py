@@ -28,6 +28,6 @@ async def test_they_run_at_the_same_time() -> None:
     meeting = asyncio.Barrier(3)
 
     async def post() -> None:
-        await asyncio.wait_for(meeting.wait(), 5)
+        await asyncio.wait_for(meeting.wait(), 60)
 
     await abreast(post() for _ in range(3))

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+from structlog.testing import capture_logs
+
 from oracle.core import event as events
-from oracle.core.event import ChainEvent
+from oracle.core.event import BlockRef, ChainEvent
+from oracle.errors import ChainUnreachable
 from oracle.service.watch import Watch, WatchPolicy
 from tests.service.fakes import OPERATOR, STRANGER, Jobs, Reader, Staking, at, request, seen
 
@@ -40,10 +44,14 @@ class Bench:
 
 
 async def rounds(watch: Watch) -> bool:
-    """As the node plays them: while there is work, the next follows at once."""
+    """As the node plays them: while there is work, the next follows at once; then a poll later, a
+    last one finds no new block."""
     worked = False
-    while await watch.cycle():
-        worked = True
+    quiet = 0
+    while quiet < 2:
+        found = await watch.cycle()
+        quiet = 0 if found else quiet + 1
+        worked |= found
     return worked
 
 
@@ -107,15 +115,53 @@ async def test_a_log_that_stays_lost_is_looked_for_ever_less_often() -> None:
     assert again == [10, 11, 13, 17, 25, 41]
 
 
-async def test_a_restart_takes_what_lies_before_the_cursor_as_read() -> None:
+async def test_a_log_that_was_lost_just_before_a_crash_is_found_after_it() -> None:
     bench = Bench(4, 6)
-    await rounds(bench.watch())
-    bench.reader.grow(2)
-    bench.accept(11, withhold=True)
+    lost = bench.accept(9, withhold=True)
+    assert await bench.watch().cycle(), "read, and ended before it looked at the count"
+    bench.hand_out()
+    bench.reader.grow(600)  # it was down for long: more than what is read again at the head
     watch = bench.watch()
     await rounds(watch)
-    assert watch.trouble is not None
-    assert "lack 1 of the 3" in watch.trouble
+    assert watch.trouble is None
+    assert bench.jobs.table[lost].accepted
+
+
+async def test_a_start_on_an_endpoint_that_fails_looks_back_once_it_answers() -> None:
+    bench = Bench(4, 6)
+    lost = bench.accept(9, withhold=True)
+    await bench.watch().cycle()
+    bench.hand_out()
+    bench.reader.grow(600)
+    answers = bench.reader.block
+    failed: list[int] = []
+
+    async def fails_once(number: int) -> BlockRef | None:
+        if not failed:
+            failed.append(number)
+            raise ChainUnreachable("no answer")
+        return await answers(number)
+
+    bench.reader.block = fails_once  # type: ignore[method-assign]
+    watch = bench.watch()
+    with pytest.raises(ChainUnreachable):
+        await watch.cycle()
+    await rounds(watch)
+    assert bench.jobs.table[lost].accepted
+
+
+async def test_a_fork_while_nobody_looked_is_no_loss() -> None:
+    bench = Bench(4, 6)
+    await rounds(bench.watch())
+    bench.reader.fork(9)
+    bench.accept(9)
+    bench.reader.grow(2, fork=1)
+    watch = bench.watch()
+    with capture_logs() as logs:
+        await rounds(watch)
+    assert watch.trouble is None
+    assert "logs missing" not in [one["event"] for one in logs]
+    assert len(bench.jobs.table) == 3
 
 
 async def test_a_restart_on_a_node_without_old_state_starts_from_what_it_reads() -> None:
@@ -168,3 +214,22 @@ async def test_a_reorg_undoes_acceptances() -> None:
     await rounds(watch)
     assert watch.trouble is not None
     assert "lack 1 of the 2" in watch.trouble
+
+
+async def test_where_each_look_finds_a_block_the_count_is_asked_for_now_and_then() -> None:
+    bench = Bench(4)
+    watch = bench.watch(count_seconds=30)
+    await rounds(watch)
+    bench.staking.counted = 0
+    for _ in range(90):
+        bench.reader.grow()
+        assert not await watch.cycle()
+    assert bench.staking.counted == 3
+    bench.accept(101, withhold=True)
+    for _ in range(30):
+        bench.reader.grow()
+        await watch.cycle()
+    assert watch.trouble is not None
+    bench.hand_out()
+    bench.reader.grow(2)
+    assert await watch.cycle(), "what is missing is looked for at each block"

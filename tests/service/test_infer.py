@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from oracle.core.economics import Estimate
 from oracle.core.job import Job, JobState
 from oracle.core.receipt import Answer, recover
 from oracle.core.types import Tier
 from oracle.court.commitment import no_rows_root
-from oracle.errors import InferenceError, ModelFileError, OracleError, UnusableOutput
-from oracle.ports import CommittedTrace, Inference, Tensors
+from oracle.devnet.accounts import Person, signer_of
+from oracle.errors import (
+    InferenceError,
+    ModelFileError,
+    OracleError,
+    RunCrashed,
+    RunCutShort,
+    RunTimedOut,
+    SignerUnreachable,
+    UnusableOutput,
+    WrongSigner,
+)
+from oracle.ports.inference import CommittedTrace, Inference, Tensors
 from oracle.program.instruction import Trace
-from oracle.service.infer import SIGNATURE_KIND, Infer
+from oracle.service.breaker import Breaker
+from oracle.service.infer import Infer
+from oracle.service.policy import ANSWER_GAS, SETTLE_GAS, Policy
+from oracle.service.reckon import Reckon
+from oracle.service.sign import SIGNATURE_KIND
 from tests.service.fakes import (
     DOMAIN,
     NOW,
@@ -23,6 +40,7 @@ from tests.service.fakes import (
     SIGNER,
     Clock,
     Engine,
+    Gateway,
     Jobs,
     Registry,
     Traces,
@@ -30,6 +48,8 @@ from tests.service.fakes import (
     model,
     request,
 )
+
+STRANGER_KEY = signer_of(Person.WATCHER)
 
 
 class Bench:
@@ -39,6 +59,7 @@ class Bench:
         self.jobs, self.engine, self.clock = Jobs(), Engine(), Clock()
         self.traces = Traces()
         self.registry = Registry(*(model(number) for number in numbers or (1,)))
+        self.breaker = Breaker(self.clock)
         self.infer = Infer(
             self.jobs,  # type: ignore[arg-type]
             self.registry,
@@ -48,6 +69,8 @@ class Bench:
             self.clock,
             DOMAIN,
             OPERATOR,
+            breaker=self.breaker,
+            reckon=Reckon(Gateway(), self.clock, Policy()).bound,
         )
 
     def bound(self, **changes: object) -> Job:
@@ -176,7 +199,9 @@ async def test_a_model_that_cannot_be_loaded_waits_until_the_deadline_and_holds_
     bench.clock.seconds = missing.request.deadline + 31
     await bench.infer.cycle()
     assert bench.jobs.now(missing).state is JobState.FAILED
-    assert bench.jobs.now(missing).reason == "not stored here"
+    told = bench.jobs.now(missing).reason or ""
+    assert "not stored here" in told
+    assert "mend it by `oracle model add FILE`" in told, "it is a model of the operator's own"
 
 
 async def test_a_second_result_for_one_request_is_not_signed_and_spoils_no_other() -> None:
@@ -278,3 +303,233 @@ async def test_what_cannot_be_kept_is_not_signed_and_tried_again() -> None:
     bench.traces.full = False
     await bench.rounds(2)
     assert bench.jobs.now(job).state is JobState.COMPUTED
+
+
+class Moody:
+    """A signer that gives what it is told to: a signature, another's, or an error."""
+
+    def __init__(self) -> None:
+        self.address = SIGNER.address
+        self.asked: list[bytes] = []
+        self.away: set[int] = set()
+        self.lies = False
+
+    async def sign(self, preimage: bytes) -> bytes:
+        self.asked.append(preimage)
+        if len(self.asked) in self.away:
+            raise SignerUnreachable("no signature from it")
+        return await (STRANGER_KEY if self.lies else SIGNER).sign(preimage)
+
+
+def moody(bench: Bench) -> Moody:
+    signer = Moody()
+    bench.infer._sign._signer = signer
+    return signer
+
+
+async def test_a_result_waits_for_its_signature_and_is_not_computed_again() -> None:
+    bench = Bench()
+    signer = moody(bench)
+    signer.away = {1, 2}
+    job = bench.bound()
+    for _ in range(2):
+        with pytest.raises(SignerUnreachable):
+            await bench.infer.cycle()
+        waiting = bench.jobs.now(job)
+        assert (waiting.state, waiting.signature) == (JobState.ACCEPTED, None)
+        assert waiting.result == OUTPUT.tobytes()
+        assert waiting.reason == "no signature from it"
+    assert bench.jobs.signatures[SIGNATURE_KIND, job.request_id]  # on record before it is asked
+    bench.engine.behave = lambda _: InferenceError("must not run again")
+    await bench.infer.cycle()
+    done = bench.jobs.now(job)
+    assert (done.state, done.reason) == (JobState.COMPUTED, None)
+    assert done.answer is not None
+    assert done.signature is not None
+    assert recover(done.answer.digest(DOMAIN), done.signature) == SIGNER.address
+    assert len(set(signer.asked)) == 1  # one preimage, however often it is asked for
+
+
+async def test_what_was_signed_is_saved_though_its_neighbour_was_not() -> None:
+    bench = Bench()
+    moody(bench).away = {2}
+    first, second, third = bench.bound(), bench.bound(), bench.bound()
+    with pytest.raises(SignerUnreachable):
+        await bench.infer.cycle()
+    states = [bench.jobs.now(job).state for job in (first, second, third)]
+    assert sorted(states) == sorted([JobState.COMPUTED, JobState.ACCEPTED, JobState.COMPUTED])
+    await bench.infer.cycle()
+    assert {bench.jobs.now(job).state for job in (first, second, third)} == {JobState.COMPUTED}
+
+
+async def test_another_keys_signature_is_not_saved() -> None:
+    bench = Bench()
+    signer = moody(bench)
+    signer.lies = True
+    job = bench.bound()
+    with pytest.raises(WrongSigner, match="signed with the key of"):
+        await bench.infer.cycle()
+    assert bench.jobs.now(job).signature is None
+    signer.lies = False
+    await bench.infer.cycle()
+    assert bench.jobs.now(job).state is JobState.COMPUTED
+
+
+async def test_the_note_of_an_unanswerable_input_outlives_the_wait() -> None:
+    bench = Bench()
+    moody(bench).away = {1}
+    job = bench.bound(request_input=b"\0" * 3)
+    with pytest.raises(SignerUnreachable):
+        await bench.infer.cycle()
+    await bench.infer.cycle()
+    done = bench.jobs.now(job)
+    assert (done.state, done.result) == (JobState.COMPUTED, b"")
+    assert (done.reason or "").startswith("unanswerable input")
+
+
+# ---- runs that end the process
+
+
+POISON = np.array([[-1.0, 0.0]], np.float32).tobytes()
+
+
+def poisoned(kind: type[OracleError]) -> Callable[[Tensors], Inference | OracleError]:
+    return lambda inputs: kind("it ended") if inputs["x"][0, 0] < 0 else good()
+
+
+@pytest.mark.parametrize("kind", [RunCrashed, RunTimedOut])
+async def test_poison_is_run_alone_the_second_time_and_given_up(kind: type[OracleError]) -> None:
+    bench = Bench()
+    bench.engine.behave = poisoned(kind)
+    bad, fine = bench.bound(request_input=POISON), bench.bound()
+    await bench.infer.cycle()
+    struck = bench.jobs.now(bad)
+    assert (struck.state, struck.strikes, struck.reason) == (JobState.ACCEPTED, 1, "it ended")
+    assert bench.jobs.now(fine).state is JobState.COMPUTED
+    bench.clock.seconds = struck.not_before
+    late = bench.bound()
+    await bench.infer.cycle()
+    assert bench.engine.batches[-2:] == [1, 1], "the late one first, and the suspect by itself"
+    failed = bench.jobs.now(bad)
+    assert (failed.state, failed.strikes) == (JobState.FAILED, 2)
+    assert "2 times): it is not run again" in (failed.reason or "")
+    assert bench.jobs.now(late).state is JobState.COMPUTED
+    runs = bench.engine.runs
+    bench.clock.seconds += 100
+    assert not await bench.infer.cycle()
+    assert bench.engine.runs == runs
+
+
+async def test_a_suspect_that_was_not_guilty_is_answered() -> None:
+    bench = Bench()
+    bench.engine.behave = lambda _: RunCrashed("a neighbour's fault")
+    job = bench.bound()
+    await bench.infer.cycle()
+    bench.engine.behave = lambda _: good()
+    await bench.rounds(2)
+    done = bench.jobs.now(job)
+    assert (done.state, done.strikes, done.reason) == (JobState.COMPUTED, 1, None)
+
+
+async def test_what_was_cut_short_is_no_strike() -> None:
+    bench = Bench()
+    bench.engine.behave = lambda _: RunCutShort("another's fault")
+    job = bench.bound()
+    for _ in range(5):
+        await bench.rounds(1)
+    waiting = bench.jobs.now(job)
+    assert (waiting.state, waiting.strikes) == (JobState.ACCEPTED, 0)
+    bench.engine.behave = lambda _: good()
+    await bench.rounds(2)
+    assert bench.jobs.now(job).state is JobState.COMPUTED
+
+
+async def test_many_suspects_take_turns_and_hold_up_nobody() -> None:
+    bench = Bench()
+    bench.engine.behave = poisoned(RunTimedOut)
+    suspects = [bench.bound(request_input=POISON, strikes=1) for _ in range(4)]
+    fine = bench.bound()
+    await bench.infer.cycle()
+    assert bench.jobs.now(fine).state is JobState.COMPUTED
+    states = sorted(bench.jobs.now(one).state for one in suspects)
+    assert states == [JobState.ACCEPTED] * 3 + [JobState.FAILED]
+    await bench.rounds(4)
+    assert {bench.jobs.now(one).state for one in suspects} == {JobState.FAILED}
+
+
+async def test_an_engine_that_cannot_be_had_is_waited_for() -> None:
+    bench = Bench()
+    bench.engine.broken[model().terms.program_root] = InferenceError("no process can be started")
+    job = bench.bound()
+    await bench.rounds(2)
+    assert bench.jobs.now(job).state is JobState.ACCEPTED
+    bench.engine.broken.clear()
+    await bench.rounds(2)
+    assert bench.jobs.now(job).state is JobState.COMPUTED
+
+
+async def test_different_requests_that_fail_in_a_row_stop_intake_and_one_that_runs_ends_it() -> (
+    None
+):
+    bench = Bench()
+    bench.engine.behave = lambda _: InferenceError("out of memory")
+    for _ in range(4):
+        bench.bound()
+    await bench.rounds(3)
+    assert not bench.breaker.stops, "four requests, however often they fail"
+    bench.bound()
+    await bench.rounds(1)
+    assert "out of memory" in (bench.breaker.why or "")
+    bench.engine.behave = lambda _: good()
+    await bench.rounds(1)
+    assert not bench.breaker.stops
+
+
+# ---- outputs that are of no use
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [
+        {"y": OUTPUT.astype(np.float64)},
+        {"y": OUTPUT.reshape(1, 1, 1)},
+        {"z": OUTPUT},
+        {},
+        {"y": np.zeros((2_000, 1), np.float32)},
+    ],
+    ids=["type", "shape", "name", "none", "rows"],
+)
+async def test_an_output_that_its_schema_forbids_spoils_its_own_answer_only(
+    outputs: dict[str, np.ndarray],  # type: ignore[type-arg]
+) -> None:
+    bench = Bench(1)
+    odd, fine = bench.bound(request_input=POISON), bench.bound()
+    bench.engine.behave = lambda inputs: (
+        replace(good(), outputs=outputs) if inputs["x"][0, 0] < 0 else good()
+    )
+    await bench.infer.cycle()
+    assert bench.jobs.now(fine).result == OUTPUT.tobytes()
+    done = bench.jobs.now(odd)
+    assert (done.state, done.result) == (JobState.COMPUTED, b"")
+    assert (done.reason or "").startswith("unanswerable input")
+
+
+async def test_a_program_without_a_trace_is_not_answered() -> None:
+    bench = Bench()
+    proven = model(2)
+    proven = replace(proven, terms=replace(proven.terms, tier=Tier.ROUNDED))
+    bench.registry.models[proven.id] = proven
+    job = bench.bound(terms=request(model_id=proven.id))
+    await bench.infer.cycle()
+    waiting = bench.jobs.now(job)
+    assert waiting.state is JobState.ACCEPTED
+    assert "without its trace" in (waiting.reason or "")
+
+
+async def test_what_an_offer_took_on_has_its_sum_too() -> None:
+    bench = Bench()
+    job = bench.bound(terms=request(callback_gas_limit=5_000))
+    await bench.infer.cycle()
+    sum_ = Estimate.from_json(bench.jobs.now(job).economics or "")
+    assert (sum_.decision, sum_.objection, sum_.gas.accept) == ("bound", None, 0)
+    assert sum_.cost_wei == (ANSWER_GAS + SETTLE_GAS + 5_000) * 100

@@ -6,19 +6,26 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+from structlog.testing import capture_logs
 
+from oracle.core.dispute import DemandedLeaves, RevealDemand
 from oracle.core.job import JobState
+from oracle.core.receipt import AnswerCommitment
 from oracle.errors import ChainUnreachable, IllegalTransition, WrongChain
-from oracle.service.node import Duty, Node, Step
+from oracle.service.node import ENDED_BY, Duty, Node, Owed, Step
 from oracle.service.watch import Watch, WatchPolicy
-from tests.service.fakes import OPERATOR, Beats, Clock, Jobs, Reader, Staking
+from tests.service.fakes import OPERATOR, STRANGER, Beats, Clock, Jobs, Reader, Staking
 
 
 class Bench:
     """A node of given steps."""
 
     def __init__(
-        self, *steps: Step, duties: tuple[Duty, ...] = (), drain_seconds: float = 60
+        self,
+        *steps: Step,
+        duties: tuple[Duty, ...] = (),
+        drain_seconds: float = 60,
+        owed: Owed | None = None,
     ) -> None:
         self.jobs, self.beats, self.clock = Jobs(), Beats(), Clock()
         watch = Watch(Reader(), Staking(), self.jobs, OPERATOR, WatchPolicy(start_block=1))  # type: ignore[arg-type]
@@ -31,10 +38,11 @@ class Bench:
             self.clock,
             OPERATOR,
             drain_seconds=drain_seconds,
+            owed=owed,
         )
 
     async def run(self) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             await self.node.run()
 
 
@@ -117,7 +125,7 @@ async def test_a_step_that_is_overtaken_again_and_again_is_in_trouble() -> None:
     rounds = Rounds(overtaken, overtaken)
     bench = Bench(Step("step", rounds))
     running = asyncio.create_task(bench.run())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         while not bench.node._trouble:  # noqa: ASYNC110 - a node sets no event
             await asyncio.sleep(0.01)
     bench.node.stop()
@@ -169,12 +177,82 @@ def finishing(bench: Callable[[], Bench], rounds: Rounds) -> Callable[[], Awaita
     return cycle
 
 
+@pytest.mark.parametrize("drain_seconds", [60, 0])
+async def test_a_node_that_ends_says_which_answers_are_still_open_to_dispute(
+    drain_seconds: float,
+) -> None:
+    bench = Bench(Step("idle", Rounds()), drain_seconds=drain_seconds)
+    until = int(bench.clock.now()) + 90
+    bench.jobs.add(JobState.ANSWERED, settle_at=until - 30)
+    bench.jobs.add(JobState.ANSWERED, settle_at=1)
+    # A drain that runs out leaves what is begun.
+    bench.jobs.add(JobState.ANSWERED if drain_seconds else JobState.SETTLING, settle_at=until)
+    bench.node.drain()
+    with capture_logs() as logs:
+        await bench.run()
+    (told,) = [one for one in logs if one["event"].startswith("answers are not final")]
+    assert (told["answers"], told["opg_at_stake"]) == (2, "40")
+    assert told["until"] == "1970-01-01 00:18:10 UTC"
+
+
+async def test_what_ended_a_node_is_in_its_last_beat() -> None:
+    bench = Bench(Step("bad", Rounds(WrongChain("another chain"))))
+    with pytest.raises(WrongChain):
+        await bench.run()
+    assert bench.beats.written[-1].ended
+    assert bench.beats.written[-1].trouble[ENDED_BY] == "another chain"
+    bench = Bench(Step("idle", Rounds()))
+    bench.node.stop()
+    await bench.run()
+    assert ENDED_BY not in bench.beats.written[-1].trouble
+
+
 async def test_draining_ends_when_its_time_is_up() -> None:
     bench = Bench(Step("idle", Rounds()), drain_seconds=0)
     stuck = bench.jobs.add(JobState.ANSWERING)
     bench.node.drain()
     await bench.run()
     assert bench.jobs.now(stuck).state is JobState.ANSWERING
+
+
+def demand(number: int) -> RevealDemand:
+    commitment = AnswerCommitment(OPERATOR, b"\x01" * 32, b"\x02" * 32)
+    leaves = DemandedLeaves(1, 0, 3, 9, 20, 256, 512, 0, 2)
+    return RevealDemand(
+        b"\x07" * 32, number, STRANGER, 10**17, 900, 60, b"\x05" * 32, commitment, leaves
+    )
+
+
+async def test_a_node_drains_after_the_demands_that_it_can_meet_and_names_them() -> None:
+    rounds: list[list[RevealDemand]] = [[demand(1), demand(2)], [demand(2)], []]
+    failures = [ChainUnreachable("no answer")]
+
+    async def owed() -> list[RevealDemand]:
+        if len(rounds) == 2 and failures:
+            raise failures.pop()
+        return rounds.pop(0)
+
+    bench = Bench(Step("idle", Rounds()), owed=owed)
+    bench.node.drain()
+    with capture_logs() as logs:
+        await bench.run()
+    assert not rounds, "it waited for all of them, and did not take silence for none"
+    first = [one["number"] for one in logs if one["event"] == "a demand is to be met first"]
+    assert first == [1, 2]
+    assert logs[-1]["event"] == "drained"
+
+
+async def test_a_drain_that_runs_out_says_which_demands_are_left() -> None:
+    async def owed() -> list[RevealDemand]:
+        return [demand(3)]
+
+    bench = Bench(Step("idle", Rounds()), drain_seconds=0, owed=owed)
+    bench.node.drain()
+    with capture_logs() as logs:
+        await bench.run()
+    (left,) = [one for one in logs if one["log_level"] == "critical"]
+    assert (left["number"], left["deadline"]) == (3, 900)
+    assert "bond is lost" in left["event"]
 
 
 async def test_a_stop_ends_a_draining_node_at_once() -> None:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from oracle.core.economics import Estimate
 from oracle.core.job import JobState
-from oracle.errors import SchemaError
+from oracle.core.model import Model
+from oracle.core.operator import Offer
+from oracle.core.types import Tier
+from oracle.errors import InferenceError, SchemaError
 from oracle.service.admit import Admit
 from oracle.service.policy import (
     ACCEPT_GAS,
@@ -36,6 +42,24 @@ CALM = Circumstances(chain_time=int(NOW), free_stake=20 * FEE, gas_price_wei=10)
 @pytest.mark.parametrize(("minimum", "refused"), [(FEE - 1, False), (FEE, False), (FEE + 1, True)])
 def test_the_minimum_fee_itself_is_enough(minimum: int, refused: bool) -> None:
     why = objection(request(), CALM, Policy(minimum_fee=minimum))
+    assert (why is not None) == refused
+
+
+@pytest.mark.parametrize(
+    ("offered", "minimum", "refused"),
+    [
+        (None, None, False),
+        (FEE, None, False),
+        (FEE + 1, None, True),
+        (FEE + 1, 0, False),
+        (0, FEE + 1, True),
+    ],
+)
+def test_without_a_minimum_the_own_offer_is_the_floor(
+    offered: int | None, minimum: int | None, refused: bool
+) -> None:
+    circumstances = replace(CALM, offer_price=offered)
+    why = objection(request(), circumstances, Policy(minimum_fee=minimum))
     assert (why is not None) == refused
 
 
@@ -93,16 +117,39 @@ def test_a_bound_request_costs_no_acceptance() -> None:
     assert both[0] - both[1] == 2 * ACCEPT_GAS
 
 
-def admitting(jobs: Jobs, registry: Registry, files: Files, free: int = 1_000 * FEE) -> Admit:
-    return Admit(jobs, registry, Staking(free), Gateway(), files, Engine(), OPERATOR, Policy())  # type: ignore[arg-type]
+def admitting(
+    jobs: Jobs, registry: Registry, files: Files, staking: Staking | None = None
+) -> Admit:
+    staking = staking or Staking()
+    return Admit(jobs, registry, staking, Gateway(), files, Engine(), OPERATOR, Policy(), 60)  # type: ignore[arg-type]
 
 
 async def test_requests_of_one_round_share_the_free_stake() -> None:
     jobs = Jobs()
     made = [jobs.add(JobState.SEEN) for _ in range(3)]
-    assert await admitting(jobs, Registry(), Files(), free=45 * FEE).cycle()
+    assert await admitting(jobs, Registry(), Files(), Staking(free=45 * FEE)).cycle()
     states = [jobs.now(one).state for one in made]
     assert states == [JobState.ADMITTED, JobState.ADMITTED, JobState.DECLINED]
+
+
+async def test_each_model_has_the_floor_of_its_own_offer() -> None:
+    jobs, registry = Jobs(), Registry(model(1), model(2), model(3))
+    staking = Staking()
+    staking.offers = {
+        model(1).id: Offer(FEE + 1, 1, 1, 0, 0, 0),
+        model(2).id: Offer(FEE + 1, 1, 0, 0, 0, 0),  # withdrawn
+    }
+    below, withdrawn, never = (
+        jobs.add(JobState.SEEN, request(model_id=model(number).id)) for number in (1, 2, 3)
+    )
+    assert await admitting(jobs, registry, Files(), staking=staking).cycle()
+    declined = jobs.now(below)
+    assert declined.state is JobState.DECLINED
+    assert declined.reason == (
+        "the fee of 1 OPG is below the 1.000000000000000001 OPG of this operator's own offer"
+    )
+    assert Estimate.from_json(declined.economics or "").objection == declined.reason
+    assert {jobs.now(one).state for one in (withdrawn, never)} == {JobState.ADMITTED}
 
 
 async def test_a_model_that_cannot_be_read_declines_its_own_requests_only() -> None:
@@ -123,5 +170,47 @@ async def test_a_model_that_cannot_be_read_declines_its_own_requests_only() -> N
     assert "cannot be decoded" in reasons[3]
 
 
+async def test_a_model_that_cannot_be_disputed_to_the_end_is_declined() -> None:
+    def revealing(window: int) -> Model:
+        plain = model(4)
+        terms = replace(plain.terms, tier=Tier.ROUNDED, reveal_window=window)
+        return replace(plain, id=terms.model_id(OPERATOR), terms=terms)
+
+    jobs, fits, too_long = Jobs(), revealing(30), revealing(31)
+    made = [jobs.add(JobState.SEEN, request(model_id=one.id)) for one in (fits, too_long)]
+    await admitting(jobs, Registry(fits, too_long), Files()).cycle()
+    assert [jobs.now(one).state for one in made] == [JobState.ADMITTED, JobState.DECLINED]
+    assert "reveal window of 31 s" in (jobs.now(made[1]).reason or "")
+
+
 async def test_nothing_is_asked_where_nothing_was_seen() -> None:
     assert not await admitting(Jobs(), Registry(), Files()).cycle()
+
+
+async def test_the_sum_is_kept_with_the_decision() -> None:
+    jobs, files = Jobs(), Files()
+    files.missing.add(model(3).terms.program_root)
+    taken = jobs.add(JobState.SEEN)
+    left = jobs.add(JobState.SEEN, request(model_id=model(3).id, callback_gas_limit=7))
+    await admitting(jobs, Registry(model(1), model(3)), files).cycle()
+    good, bad = (Estimate.from_json(jobs.now(one).economics or "") for one in (taken, left))
+    assert (good.decision, good.objection) == ("admit", None)
+    assert good.cost_wei == (ACCEPT_GAS + ANSWER_GAS + SETTLE_GAS) * 100
+    assert (bad.decision, bad.objection) == ("decline", jobs.now(left).reason)
+    assert bad.gas.callback == 7
+
+
+async def test_what_cannot_be_judged_now_is_left_and_holds_up_no_other() -> None:
+    jobs = Jobs()
+    broken = model(2)
+    waits = jobs.add(JobState.SEEN, request(model_id=broken.id))
+    fine = jobs.add(JobState.SEEN)
+    admit = admitting(jobs, Registry(model(1), broken), Files())
+    admit._engine.broken[broken.terms.program_root] = InferenceError("no process")  # type: ignore[attr-defined]
+    assert await admit.cycle()
+    assert jobs.now(fine).state is JobState.ADMITTED
+    assert jobs.now(waits).state is JobState.SEEN
+    assert not await admit.cycle(), "no hot loop"
+    admit._engine.broken.clear()  # type: ignore[attr-defined]
+    assert await admit.cycle()
+    assert jobs.now(waits).state is JobState.ADMITTED

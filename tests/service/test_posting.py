@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,9 +15,10 @@ from oracle.core.types import ZERO_ADDRESS
 from oracle.errors import ContractReverted
 from oracle.service.accept import Accept
 from oracle.service.answer import Answer
-from oracle.service.post import Post, within_one_transaction
+from oracle.service.attempts import TransactPolicy
+from oracle.service.post import Post, alike, within_one_transaction
 from oracle.service.settle import Settle
-from oracle.service.transact import Transact, TransactPolicy
+from oracle.service.transact import Transact
 from tests.service.fakes import (
     DOMAIN,
     NOW,
@@ -261,3 +263,42 @@ async def test_an_acceptance_that_is_refused_is_tried_three_times() -> None:
 @pytest.mark.parametrize("verb", ["accept", "answer", "settle"])
 async def test_a_verb_without_work_says_so(verb: str) -> None:
     assert not await getattr(Bench(), verb).cycle()
+
+
+@pytest.mark.parametrize("purpose", [Purpose.ANSWER, Purpose.SETTLE])
+async def test_what_a_reorg_reopened_is_not_sent_in_a_second_transaction(purpose: Purpose) -> None:
+    bench = Bench()
+    job = bench.computed()
+    await bench.answer.cycle()
+    if purpose is Purpose.SETTLE:
+        bench.jobs.table[job.request_id] = replace(
+            bench.jobs.now(job), state=JobState.ANSWERED, settle_at=0
+        )
+        await bench.settle.cycle()
+    before = len(bench.transactions.table)
+    # The chain forgot it and brought the job here again; the transaction is still on its way.
+    back = JobState.COMPUTED if purpose is Purpose.ANSWER else JobState.ANSWERED
+    bench.jobs.table[job.request_id] = replace(bench.jobs.now(job), state=back)
+    await (bench.answer if purpose is Purpose.ANSWER else bench.settle).cycle()
+    assert len(bench.transactions.table) == before
+    waits = JobState.ANSWERING if purpose is Purpose.ANSWER else JobState.SETTLING
+    assert bench.jobs.now(job).state is waits
+
+
+def test_what_failed_is_tried_in_halves_after_what_is_new() -> None:
+    bench = Bench()
+    jobs = [replace(bench.computed(nonce=number), attempts=2) for number in range(9)]
+    assert alike(jobs, 8) == jobs[:2]
+    assert alike(jobs, 1) == jobs[:1]
+    new = replace(bench.computed(nonce=99), attempts=0)
+    assert alike([*jobs, new], 8) == [new]
+    assert alike([], 8) == []
+
+
+async def test_what_failed_once_goes_as_a_batch_that_cannot_revert_for_it() -> None:
+    bench = Bench()
+    job = bench.computed()
+    bench.jobs.table[job.request_id] = replace(bench.jobs.now(job), attempts=1)
+    await bench.answer.cycle()
+    (sent,) = bench.transactions.table.values()
+    assert sent.call.data.startswith(b"batch!")

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from oracle.core import event as events
-from oracle.core.event import ChainEvent
+from oracle.core.event import BlockRef, ChainEvent
 from oracle.core.job import Trigger
 from oracle.core.types import ZERO_ADDRESS
-from oracle.errors import WrongChain
+from oracle.errors import FinalityBroken, WrongChain
 from oracle.service.watch import Watch, WatchPolicy, translate
 from tests.service.fakes import (
     FEE,
@@ -35,12 +35,12 @@ PLACE = at(7, 3)
         (
             events.RequestAccepted(PLACE, ID, OPERATOR, 1),
             Trigger.ACCEPTED_BY_US,
-            {"accepted": True},
+            {"accepted": True, "accepted_block": 7, "ended_block": None},
         ),
         (
             events.RequestAccepted(PLACE, ID, STRANGER, 1),
             Trigger.ACCEPTED_BY_OTHER,
-            {"reason": f"accepted by {STRANGER}"},
+            {"reason": f"accepted by {STRANGER}", "ended_block": 7},
         ),
         (
             events.RequestAnswered(PLACE, ID, OPERATOR, b"\0" * 32, 99, b"result"),
@@ -48,6 +48,7 @@ PLACE = at(7, 3)
             {
                 "settle_at": 99,
                 "answered_block": 7,
+                "ended_block": None,
                 "result": b"result",
                 "reason": None,
                 "attempts": 0,
@@ -59,18 +60,26 @@ PLACE = at(7, 3)
             Trigger.SETTLED,
             {"settled_block": 7, "fee_earned": FEE, "reason": None},
         ),
-        (events.RequestCancelled(PLACE, ID, FEE), Trigger.WITHDRAWN, {"reason": "cancelled"}),
-        (events.RequestExpired(PLACE, ID, FEE), Trigger.WITHDRAWN, {"reason": "expired"}),
+        (
+            events.RequestCancelled(PLACE, ID, FEE),
+            Trigger.WITHDRAWN,
+            {"reason": "cancelled", "ended_block": 7},
+        ),
+        (
+            events.RequestExpired(PLACE, ID, FEE),
+            Trigger.WITHDRAWN,
+            {"reason": "expired", "ended_block": 7},
+        ),
         (
             events.RequestDefaulted(PLACE, ID, OPERATOR, FEE, FEE),
             Trigger.DEFAULTED,
-            {"reason": "not answered in time"},
+            {"reason": "not answered in time", "ended_block": 7},
         ),
         (events.AnswerResumed(PLACE, ID, 120), Trigger.POSTPONE, {"settle_at": 120}),
         (
             events.AnswerVoided(PLACE, ID, OPERATOR, STRANGER, FEE, FEE),
             Trigger.SLASHED,
-            {"reason": f"convicted by {STRANGER}"},
+            {"reason": f"convicted by {STRANGER}", "ended_block": 7},
         ),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, ChainEvent) else "",
@@ -215,7 +224,46 @@ async def test_another_chain_is_refused() -> None:
     with pytest.raises(WrongChain) as caught:
         await watch.cycle()
     assert caught.value.hint is not None
-    assert "new data directory" in caught.value.hint
+    assert "`oracle node reset`" in caught.value.hint
+
+
+async def test_a_chain_that_replaces_what_it_called_final_stops_the_node() -> None:
+    reader, jobs = Reader(10), Jobs()
+    reader.final = 6
+    await watching(reader, jobs).cycle()
+    assert jobs.final == block(6)
+    reader.fork(7)
+    watch = watching(reader, jobs)
+    await watch.cycle()
+    assert jobs.rewound_to == [block(6)]
+    reader.fork(6, fork=2)
+    with pytest.raises(FinalityBroken, match="has replaced block 6") as caught:
+        await watch.cycle()
+    assert caught.value.hint is not None
+    assert "`oracle node reset`" in caught.value.hint
+
+
+async def test_finality_is_asked_for_once_in_a_while() -> None:
+    reader, jobs = Reader(10), Jobs()
+    watch = watching(reader, jobs, finality_blocks=5)
+    for final in (3, 4, 5, 6, 7, 8):
+        reader.final = final
+        await watch.cycle()
+        reader.grow()
+    assert jobs.final == block(8)
+    assert reader.asked_for_final == 2
+
+
+async def test_what_was_read_is_final_where_more_became_final_meanwhile() -> None:
+    class Growing(Reader):
+        async def finalised(self) -> BlockRef | None:
+            self.grow()
+            self.final = 11
+            return await super().finalised()
+
+    jobs = Jobs()
+    await watching(Growing(10), jobs).cycle()
+    assert jobs.final == block(10)
 
 
 async def test_a_fork_deeper_than_the_stored_history_is_refused() -> None:

@@ -12,7 +12,7 @@ from oracle.core.receipt import Answer
 from oracle.core.request import Request, data_hash
 from oracle.core.transaction import Attempt, Call, Fees, Mined, Purpose, Transaction
 from oracle.core.types import Address
-from oracle.ports import DatabaseIdentity, JobMove, JobPatch
+from oracle.ports.jobs import DatabaseIdentity, JobMove, JobPatch
 from oracle.storage import Storage
 
 ALICE = Address("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266")

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, event
 
 from oracle.core.job import JobState, Trigger
 from oracle.errors import SignedTwice
-from oracle.ports import JobMove
+from oracle.ports.jobs import JobMove
 from oracle.storage import open_storage
 
 

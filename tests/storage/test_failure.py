@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from oracle.core.job import JobState, Trigger
 from oracle.errors import SignedTwice, StorageError
-from oracle.ports import JobMove, JobPatch
+from oracle.ports.jobs import JobMove, JobPatch
 from oracle.storage import Storage, open_storage
 
 from .building import SteppingClock, block, bring_to, new_id, seen

@@ -10,7 +10,7 @@ import pytest
 from oracle.core.job import JobState, Trigger
 from oracle.core.receipt import Answer
 from oracle.errors import IllegalTransition, NotFound, SignedTwice, StorageError, WrongChain
-from oracle.ports import DatabaseIdentity, JobMove, JobPatch, JobStore
+from oracle.ports.jobs import DatabaseIdentity, Disputable, JobMove, JobPatch, JobStore
 from oracle.storage import Storage, open_storage
 
 from .building import (
@@ -332,6 +332,21 @@ async def test_totals_of_nothing(jobs: JobStore) -> None:
         0,
         0,
     )
+
+
+async def test_what_can_be_disputed_is_summed_exactly_and_closes_with_the_last_window(
+    storage: Storage,
+) -> None:
+    jobs = storage.jobs
+    assert await jobs.disputable(0.0) is None
+    events = [seen(number) for number in (10, 11, 12)]
+    await bring_to(storage, events[0], JobState.ANSWERED, settle_at=5_000)
+    await bring_to(storage, events[1], JobState.ANSWERED, settle_at=6_000)
+    await bring_to(storage, events[2], JobState.ACCEPTED)
+    bonds = [event.request.bond for event in events]
+    assert await jobs.disputable(4_999.0) == Disputable(2, 6_000, bonds[0] + bonds[1])
+    assert await jobs.disputable(5_000.0) == Disputable(1, 6_000, bonds[1])
+    assert await jobs.disputable(6_000.0) is None
 
 
 async def test_totals_are_exact_beyond_64_bits(storage: Storage) -> None:

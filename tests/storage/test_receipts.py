@@ -18,7 +18,8 @@ from oracle.core.transaction import Call, Mined, Purpose
 from oracle.core.typed_data import Domain
 from oracle.core.types import Tier
 from oracle.devnet.accounts import Person, signer_of
-from oracle.ports import AnswerItem, JobMove, JobPatch
+from oracle.ports.contracts import AnswerItem
+from oracle.ports.jobs import JobMove, JobPatch
 from oracle.storage import Storage
 from tests.support.scene import SCHEMA
 

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from oracle.core.event import RequestSeen
 from oracle.core.job import JobState, Trigger
-from oracle.core.transaction import TransactionState
-from oracle.ports import JobMove, JobPatch
+from oracle.core.transaction import Purpose, TransactionState
+from oracle.ports.jobs import JobMove, JobPatch
 from oracle.storage import Storage
 
 from .building import (
@@ -118,6 +119,7 @@ async def test_an_answer_mined_above_is_open_again(storage: Storage) -> None:
             JobMove(event.request_id, Trigger.ANSWERED, JobPatch(settle_at=99, answered_block=12)),
         ]
     )
+    await sent_for(storage, event, Purpose.ANSWER, 12)
     (job,) = await storage.jobs.rewind(block(11))
     assert (job.state, job.answered_block, job.settle_at) == (JobState.ANSWERING, None, None)
     assert (job.accepted, job.answer, job.result) == (True, answer_to(event), b"result")
@@ -132,6 +134,7 @@ async def test_an_answer_mined_at_the_ancestor_stays(storage: Storage) -> None:
 async def test_a_settlement_mined_above_is_open_again(storage: Storage) -> None:
     event = seen(10)
     await settled_job(storage, event, answered_block=11, settled_block=13)
+    await sent_for(storage, event, Purpose.SETTLE, 13)
     (job,) = await storage.jobs.rewind(block(12))
     assert (job.state, job.settled_block, job.fee_earned) == (JobState.SETTLING, None, 0)
     assert (job.answered_block, job.settle_at) == (11, 5_000)
@@ -141,6 +144,7 @@ async def test_a_settlement_mined_above_is_open_again(storage: Storage) -> None:
 async def test_answer_and_settlement_above_end_in_answering(storage: Storage) -> None:
     event = seen(10)
     await settled_job(storage, event, answered_block=12, settled_block=13)
+    await sent_for(storage, event, Purpose.ANSWER, 12)
     (job,) = await storage.jobs.rewind(block(11))
     assert job.state is JobState.ANSWERING
     assert (job.answered_block, job.settle_at, job.settled_block, job.fee_earned) == (
@@ -156,6 +160,86 @@ async def test_a_slashed_answer_above_is_open_again(storage: Storage) -> None:
     await bring_to(storage, event, JobState.SLASHED, answered_block=12, reason="fraud proof")
     (job,) = await storage.jobs.rewind(block(11))
     assert (job.state, job.reason) == (JobState.ANSWERING, None)
+
+
+@pytest.mark.parametrize("sent", [True, False], ids=["by us", "by a stranger"])
+async def test_an_acceptance_mined_above_is_waited_for_where_it_is_ours_to_repeat(
+    storage: Storage, sent: bool
+) -> None:
+    """What was computed is kept; the state is the one that its own transaction leads on from."""
+    event = seen(10)
+    await bring_to(storage, event, JobState.ACCEPTED, accepted=True, accepted_block=12)
+    await storage.jobs.move([JobMove(event.request_id, Trigger.COMPUTED, computed(event))])
+    if sent:
+        await sent_for(storage, event, Purpose.ACCEPT, 12)
+    (job,) = await storage.jobs.rewind(block(11))
+    assert job.state is (JobState.ACCEPTING if sent else JobState.ADMITTED)
+    assert (job.accepted, job.accepted_block, job.signature) == (False, None, b"\x55" * 65)
+
+
+async def test_what_binds_us_is_counted_by_block_and_no_more_once_it_is_undone(
+    storage: Storage,
+) -> None:
+    for number in (10, 12, 12):
+        event = seen(number)
+        await bring_to(storage, event, JobState.ACCEPTED, accepted=True, accepted_block=number)
+    await bring_to(storage, seen(12), JobState.DECLINED, reason="dust")
+    assert [await storage.jobs.bound(number) for number in (9, 10, 11, 12)] == [0, 1, 1, 3]
+    await storage.jobs.rewind(block(11))
+    assert await storage.jobs.bound(12) == 1
+
+
+@pytest.mark.parametrize(
+    ("ended", "back"),
+    [
+        (JobState.LOST, JobState.SEEN),
+        (JobState.DEFAULTED, JobState.ACCEPTED),
+        (JobState.SLASHED, JobState.ANSWERED),
+    ],
+)
+async def test_an_end_mined_above_is_undone(
+    storage: Storage, ended: JobState, back: JobState
+) -> None:
+    event = seen(10)
+    await bring_to(storage, event, ended, ended_block=12, reason="it said so")
+    assert await storage.jobs.rewind(block(12)) == []
+    (job,) = await storage.jobs.rewind(block(11))
+    assert (job.state, job.ended_block, job.reason) == (back, None, None)
+
+
+@pytest.mark.parametrize(
+    ("block_of", "back"),
+    [("settled_block", JobState.ANSWERED), ("answered_block", JobState.COMPUTED)],
+)
+async def test_what_a_stranger_sent_for_us_is_ours_to_send_again(
+    storage: Storage, block_of: str, back: JobState
+) -> None:
+    """Anybody may post a signed answer or settle it; their transactions do not come back."""
+    event = seen(10)
+    blocks = {"answered_block": 11, "settled_block": 13} | {block_of: 12}
+    await settled_job(storage, event, **blocks)
+    (job,) = await storage.jobs.rewind(block(11))
+    assert job.state is back
+
+
+async def test_what_is_final_is_a_block_to_go_back_to(storage: Storage) -> None:
+    for number in (10, 20):
+        await storage.jobs.ingest(block(number), [], [])
+    assert await storage.jobs.finalised() is None
+    for number in (12, 15):
+        await storage.jobs.finalise(block(number))
+    assert await storage.jobs.finalised() == block(15)
+    assert await storage.jobs.cursor() == block(20)
+    assert block(15) in await storage.jobs.recent_blocks(9)
+
+
+async def sent_for(storage: Storage, event: RequestSeen, purpose: Purpose, number: int) -> None:
+    """Saves a transaction of ours for a request, as mined."""
+    tried = attempt()
+    sent = await prepared(
+        storage, number, purpose=purpose, request_ids=[event.request_id], attempt=tried
+    )
+    await storage.transactions.record_mined(sent.id, mined(tried, number), [])
 
 
 async def test_jobs_below_are_left_alone(storage: Storage) -> None:

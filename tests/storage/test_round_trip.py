@@ -24,7 +24,7 @@ from oracle.core.transaction import (
 )
 from oracle.core.types import Address, address
 from oracle.errors import StorageError
-from oracle.ports import JobMove, JobPatch
+from oracle.ports.jobs import JobMove, JobPatch
 from oracle.storage import Storage
 
 from .building import (
@@ -104,12 +104,13 @@ patches: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         "settled_block": st.none() | signed_column(),
         "fee_earned": unsigned(96),
         "attempts": unsigned(31),
+        "economics": st.none() | text,
+        "strikes": unsigned(31),
         "not_before": seconds | st.just(float("inf")),
     },
 )
 slowly = settings(
     max_examples=60,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
@@ -153,8 +154,10 @@ async def test_a_job(
         session=None,
         inference_seconds=None,
         settle_at=None,
+        accepted_block=None,
         answered_block=None,
         settled_block=None,
+        ended_block=None,
         fee_earned=0,
         attempts=0,
         not_before=0.0,

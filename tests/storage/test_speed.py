@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event
 
 from oracle.core.job import JobState, Trigger
-from oracle.ports import JobMove
+from oracle.ports.jobs import JobMove
 from oracle.storage import Storage, open_storage
 
 from .building import SteppingClock, block, computed, prepared, seen

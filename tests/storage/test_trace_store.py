@@ -17,7 +17,8 @@ from oracle.core.schema import ElementType
 from oracle.court.commitment import commit
 from oracle.court.opening import verify_trace_opening
 from oracle.errors import NotFound, StorageError, TraceError, TraceStoreFull
-from oracle.ports import CommittedTrace, TraceHold, TraceToKeep
+from oracle.ports.inference import CommittedTrace
+from oracle.ports.traces import TraceHold, TraceToKeep
 from oracle.program.encoding import program_root
 from oracle.program.instruction import Program
 from oracle.storage.trace_prover import TraceProver

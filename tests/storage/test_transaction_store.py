@@ -16,7 +16,8 @@ from oracle.core.transaction import (
     TransactionState,
 )
 from oracle.errors import IllegalTransition, NotFound, StorageError
-from oracle.ports import JobMove, JobPatch, TransactionStore
+from oracle.ports.jobs import JobMove, JobPatch
+from oracle.ports.sending import TransactionStore
 from oracle.storage import Storage
 from oracle.storage.tables import transactions as table
 
@@ -149,12 +150,15 @@ async def test_attempts_are_kept_in_order_with_what_came_of_them(
     first, second = attempt(created_at=7.0), attempt(created_at=6.0)
     saved = await prepared(storage, 1, attempt=first)
     await transactions.add_attempt(saved.id, second)
-    await transactions.record_send(first.hash, SendOutcome.UNKNOWN, 11.5)
+    await transactions.record_send(second.hash, SendOutcome.UNFUNDED, 11.0, "insufficient funds")
+    await transactions.record_send(first.hash, SendOutcome.UNKNOWN, 11.5, "cut")
     await transactions.record_send(first.hash, SendOutcome.ACCEPTED, 12.5)
     (found,) = await transactions.open_transactions(OPERATOR)
     assert found.attempts == (
         replace(first, outcome=SendOutcome.ACCEPTED, last_sent_at=12.5),
-        second,
+        replace(
+            second, outcome=SendOutcome.UNFUNDED, last_sent_at=11.0, reason="insufficient funds"
+        ),
     )
     with pytest.raises(NotFound):
         await transactions.record_send(new_id(), SendOutcome.ACCEPTED, 1.0)
@@ -252,3 +256,16 @@ async def test_many_transactions_keep_their_own_attempts_and_requests(
     assert await transactions.open_transactions(OPERATOR) == saved
     assert await transactions.open_transactions(ALICE) == []
     assert await transactions.transactions_for(events[0].request_id) == saved
+
+
+async def test_two_workers_do_not_send_one_reveal(storage: Storage) -> None:
+    event = seen(11)
+    await bring_to(storage, event, JobState.ANSWERED)
+    reveal = {"purpose": Purpose.REVEAL, "request_ids": [event.request_id]}
+    first = await prepared(storage, 5, **reveal)
+    with pytest.raises(IllegalTransition, match="another worker"):
+        await prepared(storage, 6, sender=ALICE, **reveal)
+    other = Call(ORACLE, b"another leaf", 200_000)
+    await prepared(storage, 6, sender=ALICE, call=other, **reveal)
+    await storage.transactions.abandon(first.id, [])
+    await prepared(storage, 7, sender=ALICE, **reveal)

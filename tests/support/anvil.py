@@ -43,8 +43,8 @@ class Chain:
         return self.anvil.options.chain_id
 
     def sender(self, index: int) -> TransactionSender:
-        """Sends with the key of one of anvil's accounts; waits briefly, as anvil is quick."""
-        return TransactionSender(self.rpc, signer_of(index), wait_seconds=10)
+        """Sends with the key of one of anvil's accounts."""
+        return TransactionSender(self.rpc, signer_of(index))
 
     async def head(self) -> BlockRef:
         return await self.rpc.latest()
@@ -55,8 +55,9 @@ class Chain:
 
     # ---- time and blocks
 
-    async def mine(self, count: int = 1) -> None:
-        await self.rpc.request("anvil_mine", [quantity(count)])
+    async def mine(self, count: int = 1, *, seconds_between: int | None = None) -> None:
+        interval = [] if seconds_between is None else [quantity(seconds_between)]
+        await self.rpc.request("anvil_mine", [quantity(count), *interval])
 
     async def increase_time(self, seconds: int) -> None:
         """Moves the clock on and mines a block, whose time is the new one."""

@@ -1,4 +1,4 @@
-"""Operators that cheat in other ways than by cheaper weights: a moved element, and no trace at all.
+"""Operators that cheat in other ways than by cheaper weights: a lie in the middle, a moved element.
 
 Each is an instrument for `open_node`: it stands between the services and an adapter. Cheaper
 weights are `scripts.dishonest_operator`.
@@ -11,12 +11,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar, cast
 
+import numpy as np
+
 from oracle.core.schema import ModelSchema
 from oracle.core.types import Tier
 from oracle.court.commitment import commit
+from oracle.court.screen import values as honest_values
+from oracle.court.screen_matrix import Memory
+from oracle.court.screen_nest import bind
 from oracle.errors import OracleError
 from oracle.inference.model_library import ModelLibrary
-from oracle.ports import CommittedTrace, Inference, InferenceEngine, Tensors
+from oracle.ports.inference import CommittedTrace, Inference, InferenceEngine, Tensors
 from oracle.program.compile import load_program
 from oracle.program.instruction import Trace
 
@@ -48,11 +53,6 @@ class _Altering(ABC):
     def altered(self, run: Inference) -> Inference: ...
 
 
-class _Traceless(_Altering):
-    def altered(self, run: Inference) -> Inference:
-        return replace(run, trace=None)
-
-
 class _Moving(_Altering):
     def __init__(self, engine: InferenceEngine, models: ModelLibrary) -> None:
         super().__init__(engine)
@@ -71,11 +71,47 @@ class _Moving(_Altering):
         return replace(run, trace=CommittedTrace(commitment.trace_root, root, forged))
 
 
-def traceless(name: str, adapter: Adapter) -> Adapter:
-    """The right result, and a commitment to nothing."""
-    if name == "engine":
-        return cast("Adapter", _Traceless(cast("InferenceEngine", adapter)))
-    return adapter
+class _Lying(_Altering):
+    def __init__(self, engine: InferenceEngine, models: ModelLibrary, instruction: int) -> None:
+        super().__init__(engine)
+        self._models = models
+        self._instruction = instruction
+
+    def altered(self, run: Inference) -> Inference:
+        assert run.trace is not None
+        root = run.trace.program_root
+        program = load_program(self._models.read_program(root))
+        row = list(run.trace.trace.rows[0])
+        for number, step in enumerate(program.instructions):
+            if number > self._instruction:
+                found = honest_values(bind(program, step, 1, row), Memory())
+                row[step.output] = np.ascontiguousarray(found).reshape(-1)
+            elif number == self._instruction:
+                row[step.output] = row[step.output].copy()
+                row[step.output][: step.size // 2] *= -1
+        forged = Trace((tuple(row),))
+        outputs = {
+            name: program.tensors[number].unflatten(row[number]).reshape(values.shape)
+            for number, (name, values) in zip(program.outputs, run.outputs.items(), strict=True)
+        }
+        commitment = commit(program, root, forged)
+        committed = CommittedTrace(commitment.trace_root, root, forged)
+        return replace(run, outputs=outputs, trace=committed)
+
+
+class Lying:
+    """Half of one step's elements are turned round, and all that follows is computed on from it: of
+    one row, with a trace that explains every number but those."""
+
+    def __init__(self, models: ModelLibrary, instruction: int) -> None:
+        self._models = models
+        self._instruction = instruction
+
+    def __call__(self, name: str, adapter: Adapter, /) -> Adapter:
+        if name != "engine":
+            return adapter
+        engine = cast("InferenceEngine", adapter)
+        return cast("Adapter", _Lying(engine, self._models, self._instruction))
 
 
 class Moving:

@@ -34,6 +34,7 @@ class Status(Exception):
     """An HTTP status instead of an answer."""
 
     code: int
+    headers: dict[str, str] | None = None
 
 
 @dataclass
@@ -74,7 +75,7 @@ class FaultProxy:
             request.transport.abort()
             return web.Response()
         except Status as status:
-            return web.Response(status=status.code, text="no")
+            return web.Response(status=status.code, text="no", headers=status.headers)
         return web.json_response({"jsonrpc": "2.0", "id": asked["id"], **answer})
 
     async def forward(self, asked: Document) -> Document:
@@ -127,11 +128,12 @@ async def lose_request(asked: Document, forward: Forward) -> Document:
     raise Dropped
 
 
-def http_status(code: int) -> Fault:
+def http_status(code: int, *, retry_after: object = None) -> Fault:
     """429, 413, 503 and the like."""
+    headers = None if retry_after is None else {"Retry-After": str(retry_after)}
 
     async def fault(asked: Document, forward: Forward) -> Document:
-        raise Status(code)
+        raise Status(code, headers)
 
     return fault
 
@@ -175,12 +177,52 @@ def delay(seconds: float) -> Fault:
     return fault
 
 
+def frozen(head: int) -> Fault:
+    """A node that stands still at a block, and does what nodes do with what lies beyond it."""
+    tag = hex(head)
+
+    def beyond(document: Any) -> bool:
+        return isinstance(document, dict) and int(document.get("blockNumber") or "0x0", 16) > head
+
+    async def fault(asked: Document, forward: Forward) -> Document:
+        method, parameters = asked["method"], list(asked.get("params") or [])
+        if method == "eth_blockNumber":
+            return {"result": tag}
+        if method == "eth_getBlockByNumber":
+            if parameters[0].startswith("0x") and int(parameters[0], 16) > head:
+                return {"result": None}
+            if parameters[0] in ("latest", "pending"):
+                parameters[0] = tag
+        elif method == "eth_getLogs" and "blockHash" in parameters[0]:
+            given = await forward(asked)
+            if any(beyond(log) for log in given.get("result", ())):
+                return {"error": {"code": -32000, "message": "unknown block"}}
+            return given
+        elif method == "eth_getLogs":
+            criteria = dict(parameters[0])
+            if int(criteria["fromBlock"], 16) > head:
+                return {"result": []}
+            criteria["toBlock"] = hex(min(head, int(criteria["toBlock"], 16)))
+            parameters[0] = criteria
+        elif parameters and parameters[-1] in ("latest", "pending"):
+            parameters[-1] = tag
+        given = await forward({**asked, "params": parameters})
+        if method in ("eth_getTransactionReceipt", "eth_getTransactionByHash"):
+            return {"result": None} if beyond(given.get("result")) else given
+        return given
+
+    return fault
+
+
 def limit_range(blocks: int) -> Fault:
     """Log queries over more than so many blocks are refused."""
 
     async def fault(asked: Document, forward: Forward) -> Document:
         criteria = asked["params"][0]
-        if int(criteria["toBlock"], 16) - int(criteria["fromBlock"], 16) >= blocks:
+        if (
+            "blockHash" not in criteria
+            and int(criteria["toBlock"], 16) - int(criteria["fromBlock"], 16) >= blocks
+        ):
             return {"error": {"code": -32005, "message": f"block range over {blocks} blocks"}}
         return await forward(asked)
 

@@ -20,7 +20,7 @@ from oracle.core.schema import ElementType, ModelSchema, TensorSpec
 from oracle.core.types import ZERO_ADDRESS, ZERO_BYTES32, Address, Tier
 from oracle.devnet.accounts import Person
 from oracle.devnet.bring_up import deposit, fund, register_model, register_operator
-from oracle.ports import AnswerItem, SettleItem
+from oracle.ports.contracts import AnswerItem, SettleItem
 from tests.support.anvil import Chain
 
 OPG = 10**18

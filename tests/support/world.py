@@ -1,13 +1,14 @@
 """A devnet with models, an operator and a requester, and nodes to serve it: for whole-system tests.
 
 One devnet serves a whole test run (`Stage`); each test plays on it in a `World` that is undone
-afterwards, with a data directory of its own. `tests.support.books` checks a world's books.
+afterwards, with a data directory of its own. `tests.support.invariants` checks what must hold.
 """
 
 from __future__ import annotations
 
 import asyncio
 import functools
+import json
 import multiprocessing
 import os
 import signal
@@ -19,10 +20,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
+from oracle.bootstrap.clock import SystemClock
 from oracle.bootstrap.devnet import start_devnet
-from oracle.bootstrap.node import SystemClock, open_node, run_node
+from oracle.bootstrap.node import open_node, run_node
 from oracle.bootstrap.worker import Worker
 from oracle.chain.contracts import Contracts
 from oracle.chain.deployment import Deployment, DeploymentParameters
@@ -41,13 +44,16 @@ from oracle.settings import Settings
 from oracle.storage.heartbeat import HeartbeatFile
 from oracle.storage.storage import Storage, open_storage
 from tests.support.anvil import Chain, random_chain_id
+from tests.support.crash import Crash
 
 T = TypeVar("T")
 
 OPG = 10**18
 DIGITS = "digits-mlp"
 PATIENTS = "breast-cancer-gbt"
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 120.0
+
+NODE_LOG = "forked.log"
 
 QUICK: dict[str, Any] = {
     "poll_seconds": 0.05,
@@ -80,14 +86,38 @@ class Stage:
 
 
 @contextmanager
-def stage(data_dir: Path) -> Iterator[Stage]:
-    """Starts a devnet that mines a block per transaction and has windows of one second."""
+def stage(
+    data_dir: Path, *, slots_in_an_epoch: int | None = None, more: tuple[str, ...] = ()
+) -> Iterator[Stage]:
+    """Starts a devnet that mines a block per transaction and has windows of one second.
+
+    Args:
+        more: arguments for anvil.
+    """
+    with _started(data_dir, slots_in_an_epoch, more) as on:
+        yield asyncio.run(_furnish(*on))
+
+
+@asynccontextmanager
+async def open_stage(data_dir: Path) -> AsyncIterator[Stage]:
+    """As `stage`, for a caller that has an event loop."""
+    with _started(data_dir) as on:
+        yield await _furnish(*on)
+
+
+@contextmanager
+def _started(
+    data_dir: Path, slots_in_an_epoch: int | None = None, more: tuple[str, ...] = ()
+) -> Iterator[tuple[Anvil, Path, Settings]]:
     settings = Settings.model_construct(data_dir=data_dir)
     log_file = data_dir / "anvil.log"
-    anvil = Anvil.start(AnvilOptions(chain_id=random_chain_id()), log_file)
+    options = AnvilOptions(
+        chain_id=random_chain_id(), slots_in_an_epoch=slots_in_an_epoch, more=more
+    )
+    anvil = Anvil.start(options, log_file)
     try:
         DevnetState.of(anvil, log_file).save(settings.devnet_dir)
-        yield asyncio.run(_furnish(anvil, log_file, settings))
+        yield anvil, log_file, settings
     finally:
         anvil.resume()
         anvil.kill()
@@ -179,12 +209,28 @@ class World:
         self._started.append(functools.partial(_end, worker))
         return worker
 
-    async def process(self, **changes: Any) -> ForkedNode:
-        """As `worker`, from a process that has imported everything: started in no time."""
-        node = ForkedNode(self.settings.model_copy(update=changes), self.operator)
+    async def process(
+        self, *, crash: Crash | None = None, wait: bool = True, **changes: Any
+    ) -> ForkedNode:
+        """As `worker`, from a process that has imported everything: started in no time.
+
+        Args:
+            crash: where it kills itself.
+            wait: for its first beat, which it must reach.
+        """
+        settings = self.settings.model_copy(update=changes)
+        node = ForkedNode(settings, self.operator, crash)
         self._started.append(node.end)
-        await until(node.beats)
+        if wait:
+            await until(node.beats)
         return node
+
+    def logged(self, event: str) -> list[dict[str, Any]]:
+        """What the nodes of `process` have logged under these words, over all of their lives."""
+        path = self.settings.data_dir / NODE_LOG
+        lines = path.read_text().splitlines() if path.exists() else []
+        found = [json.loads(line) for line in lines if line.startswith("{")]
+        return [line for line in found if line.get("event") == event]
 
     def end_processes(self) -> None:
         """Ends what a failed test has left running."""
@@ -272,13 +318,17 @@ _forks.set_forkserver_preload(["tests.support.world"])
 class ForkedNode:
     """A node in a process of its own, to be killed and told to end."""
 
-    def __init__(self, settings: Settings, operator: Address) -> None:
+    def __init__(self, settings: Settings, operator: Address, crash: Crash | None = None) -> None:
         self._heartbeat = HeartbeatFile(settings.data_dir / "node.json")
-        self._process = _forks.Process(target=_serve, args=(settings, operator), daemon=True)
+        self._process = _forks.Process(target=_serve, args=(settings, operator, crash), daemon=True)
         self._process.start()
 
     async def beats(self) -> bool:
+        """As `has_beaten`, of a node that must not end before."""
         assert self.running, f"the node ended with {self._process.exitcode}"
+        return await self.has_beaten()
+
+    async def has_beaten(self) -> bool:
         beat = self._heartbeat.read()
         return beat is not None and beat.process_id == self._process.pid
 
@@ -312,8 +362,20 @@ def _end(worker: Worker) -> None:
     worker.process.wait()
 
 
-def _serve(settings: Settings, operator: Address) -> None:
-    asyncio.run(run_node(settings, operator))
+def _serve(settings: Settings, operator: Address, crash: Crash | None) -> None:
+    _log_to(settings.data_dir / NODE_LOG)
+    if crash is None:
+        asyncio.run(run_node(settings, operator))
+    else:
+        asyncio.run(run_node(settings, operator, instrument=crash))
+
+
+def _log_to(path: Path) -> None:
+    """One JSON object a line, kept over restarts: what a test counts alerts by."""
+    structlog.configure(
+        processors=[structlog.processors.add_log_level, structlog.processors.JSONRenderer()],
+        logger_factory=structlog.WriteLoggerFactory(path.open("a", buffering=1)),
+    )
 
 
 async def ended(worker: Worker) -> int:

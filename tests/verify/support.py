@@ -27,7 +27,7 @@ from oracle.errors import TraceUnavailable
 from oracle.inference.program_session import LoadedProgram, open_program
 from oracle.inference.provider import CPU
 from oracle.inference.session import SessionSettings
-from oracle.ports import AnswerItem
+from oracle.ports.contracts import AnswerItem
 from oracle.program.compile import CompiledProgram, compile_model
 from oracle.program.encoding import program_root
 from oracle.program.instruction import Program, Trace

@@ -69,7 +69,7 @@ async def test_a_request_is_verified_and_its_receipt_kept(scene: Scene, command:
     assert out.rstrip().endswith("verified: everything that there is to check holds")
 
     file = command.folder / "receipt.json"
-    code, out, err = await command.run("receipt", request, "-o", str(file))
+    code, out, err = await command.run("receipt", request, "--save", str(file))
     assert code == 0, err
     assert f"oracle verify {file}" in out
     facts = await command.json(0, "verify", str(file))
@@ -132,17 +132,17 @@ async def test_what_is_neither_an_id_nor_a_receipt_is_refused(
     nothing = command.folder / "nothing"
     nothing.write_bytes(b"\xff")
     for arguments, code, words in (
-        (("verify", "0x1234"), 3, "cannot read 0x1234"),
+        (("verify", "0x1234"), 3, "is not a request id"),
         (("verify", str(nothing)), 3, "is not a saved receipt"),
         (("verify", "0x" + "0f" * 32), 7, "has no request"),
         (("verify", "0x" + "0f" * 32, "--offline"), 4, "nothing without a chain"),
-        (("receipt", "0x" + "0f" * 32, "-o", "x"), 7, "has no request"),
+        (("receipt", "0x" + "0f" * 32, "--save", "x"), 7, "has no request"),
     ):
         found, out, err = await command.run(*arguments)
         assert (found, out) == (code, ""), err
         assert words in err
     asked = await scene.request()
-    found, _, err = await command.run("receipt", "0x" + asked.request_id.hex(), "-o", "x")
+    found, _, err = await command.run("receipt", "0x" + asked.request_id.hex(), "--save", "x")
     assert (found, "no answer" in err) == (8, True)
 
 

@@ -21,6 +21,8 @@ from tests.support.scene import Scene
 from tests.verify.support import Play, compiled, digits, honest, play, root, said
 
 QUICK = ReadLimits(piece_seconds=0.3, attempts=1, pause_seconds=0.01)
+PATIENT = ReadLimits()
+"""For those that do serve, however busy this machine is."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -86,10 +88,12 @@ async def elsewhere(request: web.Request) -> web.StreamResponse:
 LIARS = pytest.mark.parametrize("handler", [endless, silent, slow, missing, elsewhere])
 
 
-async def traced(one: Play, handler: Handler) -> tuple[str, str, Verdict]:
+async def traced(
+    one: Play, handler: Handler, limits: ReadLimits = QUICK, seconds: float = 1.0
+) -> tuple[str, str, Verdict]:
     """What is said of an endpoint's trace, by a machine that cannot run the model."""
-    async with asyncio.timeout(20), server(handler) as url:
-        place = EndpointTraces(url, QUICK, seconds=1.0)
+    async with asyncio.timeout(120), server(handler) as url:
+        place = EndpointTraces(url, limits, seconds=seconds)
         report = await one.verify(traces=(place,), runner=None)
     found = report.step(Name.TRACE)
     return found.kind.name, said(report, Name.TRACE), report.verdict
@@ -98,7 +102,7 @@ async def traced(one: Play, handler: Handler) -> tuple[str, str, Verdict]:
 async def test_an_honest_endpoints_trace_is_taken(scene: Scene) -> None:
     one = await play(scene)
     assert one.trace is not None
-    kind, text, _ = await traced(one, gives(write_trace(one.trace)))
+    kind, text, _ = await traced(one, gives(write_trace(one.trace)), PATIENT, 120)
     assert kind == "PASSED", text
 
 
@@ -118,7 +122,7 @@ async def test_wrong_bytes_are_named_as_such(scene: Scene) -> None:
     assert one.trace is not None
     data = bytearray(write_trace(one.trace))
     data[len(data) // 2] ^= 1
-    kind, text, verdict = await traced(one, gives(bytes(data)))
+    kind, text, verdict = await traced(one, gives(bytes(data)), PATIENT, 120)
     assert (kind, verdict) == ("FAILED", Verdict.NOT_AS_CLAIMED)
     assert "gives another trace: its root is" in text
 
@@ -136,7 +140,7 @@ async def test_programs_come_from_an_endpoint_and_are_known_by_their_root(scene:
         report = await one.verify(files=(EndpointPrograms(url),))
         assert "has the registered program root" in said(report, Name.MODEL)
     for handler in (gives(b"x"), gives(compiled().file[:-3]), endless, silent, missing):
-        async with asyncio.timeout(20), server(handler) as url:
+        async with asyncio.timeout(120), server(handler) as url:
             report = await one.verify(files=(EndpointPrograms(url, QUICK),))
         assert "is not at hand" in said(report, Name.MODEL, Kind.UNCHECKED)
         assert report.verdict is Verdict.NOT_CHECKED
@@ -152,7 +156,7 @@ async def test_a_uri_is_followed_where_it_is_http_and_nowhere_else() -> None:
 
 @LIARS
 async def test_what_is_fetched_is_bounded_in_bytes_and_time(handler: Handler) -> None:
-    async with asyncio.timeout(10), server(handler) as url:
+    async with asyncio.timeout(120), server(handler) as url:
         with pytest.raises(NotFound) as caught:
             await fetch(url + "/x", largest=1 << 20, seconds=0.5)
     assert caught.value.message.startswith(url)

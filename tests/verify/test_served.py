@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from oracle.bootstrap.node import SystemClock
+from oracle.bootstrap.clock import SystemClock
 from oracle.bootstrap.serving import open_serving
 from oracle.bootstrap.verify import Options, verify_answer
 from oracle.inference.model_library import ModelLibrary
-from oracle.ports import CommittedTrace, TraceToKeep
+from oracle.ports.inference import CommittedTrace
+from oracle.ports.traces import TraceToKeep
 from oracle.settings import Settings
 from oracle.verify.report import Name, Verdict
 from tests.support.scene import Scene

@@ -50,8 +50,8 @@ async def test_a_number_moved_beyond_the_bar_is_wrong(scene: Scene) -> None:
     assert kinds(report)["trace"] == "PASSED"
     words = said(report, Name.RUN, Kind.WRONG)
     assert "violated: row 0, instruction " in words
-    assert "'probabilities' at [0, 3]: claimed 0.5, exactly 0.52342" in words
-    assert "bound 0: " in words
+    assert "element 3 = [0, 3]: claimed 0.5 (0x3f000000), exact 0.52342" in words
+    assert "bound 0.0: " in words
     assert "probabilities: 0.5 at [0, 3]" in words
     assert "beyond the error bar of 0.001" in words
 

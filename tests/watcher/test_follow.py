@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from oracle.core.case import CaseState
 from oracle.core.event import Position, RequestAnswered
@@ -103,3 +104,45 @@ async def test_a_transaction_that_a_fork_took_back_is_open_again(storage: Storag
     reader.grow(1, fork=1)
     await following.cycle()
     assert len(await storage.transactions.open_transactions(STRANGER)) == 1
+
+
+async def test_a_head_behind_what_was_read_is_waited_out_and_a_fork_reopens_convictions(
+    storage: Storage,
+) -> None:
+    reader = Reader(8)
+    answered(reader, 3, 1)
+    answered(reader, 4, 2)
+    following = follow(reader, storage)
+    await following.cycle()
+    first, second = await storage.cases.everything()
+    convicted = replace(first, state=CaseState.CONVICTED, proof=b"proof", salt=b"\x09" * 32)
+    await storage.cases.save(convicted)
+    await storage.cases.save(replace(second, state=CaseState.CONVICTED))
+    held_back = reader.chain
+    reader.chain = held_back[:7]
+    assert not await following.cycle()
+    assert await storage.cases.unfinished() == [], "an endpoint that is behind is no fork"
+    reader.chain = held_back
+    reader.fork(8)
+    reader.grow(1, fork=1)
+    await following.cycle()
+    states = [one.state for one in await storage.cases.everything()]
+    assert states == [CaseState.ACCUSED, CaseState.HELD], "with a proof, and without"
+
+
+async def test_the_first_look_says_what_can_still_be_convicted_and_later_ones_nothing(
+    storage: Storage,
+) -> None:
+    reader = Reader(10)
+    late = answered(reader, 9, 2)
+    early = answered(reader, 3, 1)
+    head = reader.chain[10].timestamp
+    reader.logs[:] = [replace(early, settle_at=head), replace(late, settle_at=head + 1)]
+    following = follow(reader, storage)
+    with capture_logs() as logs:
+        await following.cycle()
+        reader.grow(1)
+        await following.cycle()
+    (said,) = [line for line in logs if line["event"] == "read up to the head"]
+    assert (said["block"], said["answers"]) == (10, 2)
+    assert (said["within_their_windows"], said["unfinished"]) == (1, 2)

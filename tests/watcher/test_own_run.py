@@ -12,7 +12,7 @@ from oracle.core.receipt import AnswerCommitment
 from oracle.core.schema import ModelSchema
 from oracle.core.types import Tier
 from oracle.errors import InferenceError, OracleError
-from oracle.ports import Inference, Tensors
+from oracle.ports.inference import Inference, Tensors
 from oracle.program.encoding import encode
 from oracle.watcher.own_run import OwnRun, run_again
 from oracle.watcher.subject import OpenedProgram, Subject

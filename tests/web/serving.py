@@ -15,7 +15,8 @@ from oracle.core.schema import ElementType
 from oracle.core.types import Address, Tier
 from oracle.court.commitment import commit
 from oracle.errors import NotFound
-from oracle.ports import CommittedTrace, TraceToKeep
+from oracle.ports.inference import CommittedTrace
+from oracle.ports.traces import TraceToKeep
 from oracle.program.encoding import program_root
 from oracle.program.instruction import Program
 from oracle.program.manifest import ProgramManifest, ProgramSizes

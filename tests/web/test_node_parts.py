@@ -13,7 +13,8 @@ from oracle.bootstrap.serving import open_serving
 from oracle.errors import NotFound, StorageError
 from oracle.inference.model_library import ModelLibrary
 from oracle.inference.published_programs import PublishedPrograms
-from oracle.ports import CommittedTrace, TraceToKeep
+from oracle.ports.inference import CommittedTrace
+from oracle.ports.traces import TraceToKeep
 from oracle.program.compile import compile_model
 from oracle.program.encoding import program_root
 from oracle.program.leaf_size import choose_leaf_bytes

@@ -1,0 +1,1 @@
+"""A dApp developer's first hour: the npm package, pages, examples and wheel, all as used."""
