@@ -4,6 +4,7 @@ const fs = require("fs");
 const path = require("path");
 
 const CONTRACTS = [
+  "AnswerViews",
   "ArithmeticRules",
   "ChequeClearing",
   "DisputeManager",
@@ -11,6 +12,8 @@ const CONTRACTS = [
   "FraudVerifier",
   "IInferenceConsumer",
   "IProof",
+  "IViewGateway",
+  "InferenceConsumer",
   "InferenceOracle",
   "ModelRegistry",
   "OPGToken",
@@ -18,6 +21,7 @@ const CONTRACTS = [
   "QuantisedRules",
   "SelectionRules",
   "SumRules",
+  "ViewCredit",
 ];
 const ARTIFACTS = path.join(__dirname, "..", ".build", "forge-ship");
 const target = process.argv[2];

@@ -1,9 +1,9 @@
 """An operator that saves work: it runs a cheaper copy of every model, and signs for the real one.
 
-Weights, and thresholds and leaves of trees, lose all but three bits of their fractions, as a 4-bit
-copy's would. What it runs it commits to, and serves: the court has everything it needs. Not part of
-the product: the demo's second act, `oracle bench dispute` and the tests run it, with `--config
-FILE`, as an operator runs `oracle node run`.
+Weights, and thresholds and leaves of trees, keep 3 bits of their fractions of 23. What it runs it
+commits to, and serves: the court has everything it needs. Not part of the product: the demo's
+second act, `oracle bench dispute` and the tests run it, with `--config FILE`, as an operator runs
+`oracle node run`.
 """
 
 from __future__ import annotations
