@@ -32,8 +32,8 @@ contract MockInferenceOracle {
     uint32 public constant MAX_CALLBACK_GAS = 2_000_000;
     uint256 public constant MAX_INPUT_BYTES = 98_304;
     uint96 public constant BOND_MULTIPLE = 20;
-    uint96 private constant _LIVENESS_MULTIPLE = 2;
-    uint96 private constant _DEFAULT_REQUESTER_BPS = 5_000;
+    uint96 public constant LIVENESS_MULTIPLE = 2;
+    uint96 public constant DEFAULT_REQUESTER_BPS = 5_000;
 
     MockOPG public immutable OPG = new MockOPG();
 
@@ -194,9 +194,9 @@ contract MockInferenceOracle {
         address bound = _acceptedBy[requestId];
         require(operator == bound, IInferenceOracle.WrongOperator(bound, operator));
         _requireLate(terms.deadline);
-        uint96 penalty = _LIVENESS_MULTIPLE * terms.fee;
+        uint96 penalty = LIVENESS_MULTIPLE * terms.fee;
         if (penalty > terms.bond) penalty = terms.bond;
-        _makeVoid(requestId, RequestState.Defaulted, penalty * _DEFAULT_REQUESTER_BPS / 10_000);
+        _makeVoid(requestId, RequestState.Defaulted, penalty * DEFAULT_REQUESTER_BPS / 10_000);
     }
 
     function retryNotice(InferenceRequest calldata terms, AnswerCommitment calldata commitment, bytes calldata result)

@@ -18,7 +18,7 @@ from oracle.bootstrap import connection
 from oracle.bootstrap.clock import SystemClock
 from oracle.bootstrap.doctor_ports import ports_for, ports_of
 from oracle.bootstrap.doctor_standing import Standing
-from oracle.bootstrap.finding import Finding, Health
+from oracle.bootstrap.finding import CheckStatus, Finding
 from oracle.bootstrap.keys import opened_signers
 from oracle.bootstrap.leading import paying_key
 from oracle.bootstrap.readiness import lack_of_gas, require_registered, signer_gas
@@ -87,9 +87,9 @@ class Doctor:
                 try:
                     found = await check()
                 except _Skipped as skipped:
-                    found = Finding(name, Health.SKIPPED, f"not checked: {skipped}")
+                    found = Finding(name, CheckStatus.SKIPPED, f"not checked: {skipped}")
                 except OracleError as error:
-                    found = Finding(name, Health.BAD, error.message, error.hint)
+                    found = Finding(name, CheckStatus.BAD, error.message, error.hint)
                 for one in found if isinstance(found, list) else [found]:
                     yield one
         finally:
@@ -103,7 +103,7 @@ class Doctor:
                 "settings name no operator", hint="`oracle operator init`, then set operator"
             )
         self._operator = address(self._settings.operator)
-        return Finding("operator", Health.GOOD, self._operator)
+        return Finding("operator", CheckStatus.GOOD, self._operator)
 
     async def _data_directory(self) -> Finding:
         folder = self._settings.data_dir
@@ -117,12 +117,12 @@ class Doctor:
         told = f"{folder}, {free / 2**30:.1f} GiB free"
         if free < _LITTLE_DISK_BYTES:
             mend = "free some: without room for a trace, no answer is signed"
-            return Finding("data directory", Health.WARNING, told, mend)
+            return Finding("data directory", CheckStatus.WARNING, told, mend)
         if free < self._settings.trace_budget:
             budget = self._settings.trace_budget / 2**30
             mend = f"traces may take {budget:.1f} GiB: lower trace_budget, or free some"
-            return Finding("data directory", Health.WARNING, told, mend)
-        return Finding("data directory", Health.GOOD, told)
+            return Finding("data directory", CheckStatus.WARNING, told, mend)
+        return Finding("data directory", CheckStatus.GOOD, told)
 
     async def _key(self) -> Finding:
         async with opened_signers(self._settings) as held:
@@ -139,7 +139,7 @@ class Doctor:
         if payer is not None:
             self._payer = payer.address
             told.append(f"{payer.address}, which pays")
-        return Finding("signer's key", Health.GOOD, " and ".join(told))
+        return Finding("signer's key", CheckStatus.GOOD, " and ".join(told))
 
     async def _ports(self) -> Finding:
         """Where a node serves, or would."""
@@ -149,14 +149,14 @@ class Doctor:
         return await ports_for(self._settings)
 
     async def _provider(self) -> Finding:
-        return Finding("provider", Health.GOOD, select_provider(self._settings.provider).name)
+        return Finding("provider", CheckStatus.GOOD, select_provider(self._settings.provider).name)
 
     # ---- the chain
 
     async def _deployment_file(self) -> Finding:
         self._deployment = connection.deployment(self._settings)
         told = f"{self._settings.deployment_path}, chain {self._deployment.chain_id}"
-        return Finding("deployment file", Health.GOOD, told)
+        return Finding("deployment file", CheckStatus.GOOD, told)
 
     async def _endpoint(self) -> Finding:
         deployment = self._need_deployment()
@@ -170,13 +170,13 @@ class Doctor:
         told = f"{states}, block {head.number}, {time.monotonic() - started:.2f} s"
         if any(one["why"] for one in reports):
             mend = "mend it, or remove it from rpc_url: the others are used meanwhile"
-            return Finding("endpoint", Health.WARNING, told, mend)
-        return Finding("endpoint", Health.GOOD, told)
+            return Finding("endpoint", CheckStatus.WARNING, told, mend)
+        return Finding("endpoint", CheckStatus.GOOD, told)
 
     async def _contracts(self) -> Finding:
         deployment = self._need_deployment()
         await deployment.verify(self._need_rpc())
-        return Finding("contracts", Health.GOOD, f"oracle at {deployment.oracle}")
+        return Finding("contracts", CheckStatus.GOOD, f"oracle at {deployment.oracle}")
 
     async def _clock(self) -> Finding:
         head = await self._need_rpc().latest()
@@ -184,8 +184,10 @@ class Doctor:
         told = f"the newest block is {-behind:.0f} s old by this machine's clock"
         if behind > _CLOCK_TOLERANCE_SECONDS:
             mend = "set the clock (NTP): answers would be judged to be in time when they are not"
-            return Finding("clock", Health.BAD, f"it is {behind:.0f} s behind the chain's", mend)
-        return Finding("clock", Health.GOOD, told)
+            return Finding(
+                "clock", CheckStatus.BAD, f"it is {behind:.0f} s behind the chain's", mend
+            )
+        return Finding("clock", CheckStatus.GOOD, told)
 
     async def _registration(self) -> Finding:
         deployment, rpc = self._need_deployment(), self._need_rpc()
@@ -204,7 +206,7 @@ class Doctor:
                 "rotate-signer`",
             )
         self._signer = status.signer
-        return Finding("registration", Health.GOOD, f"signer {status.signer}")
+        return Finding("registration", CheckStatus.GOOD, f"signer {status.signer}")
 
     async def _stake(self) -> Finding:
         return await self._need_standing().stake()
@@ -218,9 +220,9 @@ class Doctor:
         gas = await signer_gas(self._need_rpc(), self._payer or self._signer)
         told = f"{format_wad(gas.balance_wei)} coin, for {gas.answers:,} answers at today's price"
         if (lack := lack_of_gas(gas)) is not None:
-            health = Health.BAD if gas.answers == 0 else Health.WARNING
+            health = CheckStatus.BAD if gas.answers == 0 else CheckStatus.WARNING
             return Finding("gas", health, lack.what, lack.next_step)
-        return Finding("gas", Health.GOOD, told)
+        return Finding("gas", CheckStatus.GOOD, told)
 
     async def _models(self) -> list[Finding]:
         library = ModelLibrary(self._settings.model_store)
@@ -231,32 +233,34 @@ class Doctor:
     async def _database(self) -> Finding:
         location = self._settings.database_url
         if _is_absent(location):
-            return Finding("database", Health.GOOD, f"{location}, made at the first start")
+            return Finding("database", CheckStatus.GOOD, f"{location}, made at the first start")
         storage = open_storage(location, SystemClock())
         try:
             totals = await storage.jobs.totals()
         finally:
             await storage.close()
         shown = masked(location) if "://" in location else location
-        return Finding("database", Health.GOOD, f"{shown}, {sum(totals.jobs.values()):,} jobs")
+        return Finding("database", CheckStatus.GOOD, f"{shown}, {sum(totals.jobs.values()):,} jobs")
 
     async def _node(self) -> Finding | list[Finding]:
         beat = self._heartbeat.read()
         if beat is None:
-            return Finding("node", Health.GOOD, f"none has run here yet; start it: {START}")
+            return Finding("node", CheckStatus.GOOD, f"none has run here yet; start it: {START}")
         silent = time.time() - beat.beat_at
         if beat.ended:
             told = f"none runs here; the last ended {silent:.0f} s ago"
-            return Finding("node", Health.WARNING, told, START)
+            return Finding("node", CheckStatus.WARNING, told, START)
         if silent > _SILENT_SECONDS:
             told = f"it has been silent for {silent:.0f} s: killed, or it hangs"
-            return Finding("node", Health.BAD, told, f"{START}; its log says why it ended")
+            return Finding("node", CheckStatus.BAD, told, f"{START}; its log says why it ended")
         if beat.trouble:
             return [
-                Finding("node", Health.BAD, f"{step}: {what}", "`oracle node status`")
+                Finding("node", CheckStatus.BAD, f"{step}: {what}", "`oracle node status`")
                 for step, what in beat.trouble.items()
             ]
-        return Finding("node", Health.GOOD, f"process {beat.process_id}, block {beat.cursor_block}")
+        return Finding(
+            "node", CheckStatus.GOOD, f"process {beat.process_id}, block {beat.cursor_block}"
+        )
 
     # ---- what a check needs of those before it
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from oracle.bootstrap.finding import Finding, Health
+from oracle.bootstrap.finding import CheckStatus, Finding
 from oracle.ports.health import Heartbeat
 from oracle.settings import Settings
 from oracle.web import Server
@@ -34,7 +34,7 @@ async def ports_for(wanted: Settings) -> Finding:
         f"{name}_port {f'{port} is free' if port else 'takes a free one'}"
         for name, _, port in named
     )
-    return Finding("ports", Health.GOOD, ", ".join(told))
+    return Finding("ports", CheckStatus.GOOD, ", ".join(told))
 
 
 def ports_of(beat: Heartbeat, wanted: Settings) -> Finding:
@@ -51,10 +51,10 @@ def ports_of(beat: Heartbeat, wanted: Settings) -> Finding:
     if not wanted.private and beat.private is not None:
         other.append(f"private is off, and it serves {beat.private}")
     if not other:
-        return Finding("ports", Health.GOOD, "the node that runs here has them")
+        return Finding("ports", CheckStatus.GOOD, "the node that runs here has them")
     return Finding(
         "ports",
-        Health.WARNING,
+        CheckStatus.WARNING,
         f"the node that runs here has others: {'; '.join(other)}",
         "`oracle node stop`, and start it again: it takes settings that changed since (or "
         "--no-page) at its next start",

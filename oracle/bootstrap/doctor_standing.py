@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from oracle.bootstrap.finding import Finding, Health
+from oracle.bootstrap.finding import CheckStatus, Finding
 from oracle.bootstrap.offer_advice import least_bond, never_matched
 from oracle.bootstrap.readiness import lacks
 from oracle.chain.deployment import Deployment
@@ -41,7 +41,7 @@ class Standing:
         told = f"{format_opg(status.stake)} OPG, {format_opg(status.free)} of them free"
         if status.free == 0:
             mend = "`oracle operator bond`: without free stake no request can be taken on"
-            return Finding("stake", Health.WARNING, told, mend)
+            return Finding("stake", CheckStatus.WARNING, told, mend)
         short = [
             f"{model.name} locks {format_opg(least)} at least"
             for model, offer in await self.offered()
@@ -50,8 +50,8 @@ class Standing:
         if short:
             told += f", too little for any request of some offers: {', '.join(short)}"
             mend = "`oracle operator bond AMOUNT`, or wait until what is locked is free again"
-            return Finding("stake", Health.WARNING, told, mend)
-        return Finding("stake", Health.GOOD, told)
+            return Finding("stake", CheckStatus.WARNING, told, mend)
+        return Finding("stake", CheckStatus.GOOD, told)
 
     async def announced(self) -> Finding:
         """Where watchers look for the traces of answers."""
@@ -62,8 +62,8 @@ class Standing:
                 "`oracle operator endpoint https://…`, as serve_port is reached from outside: "
                 "watchers fetch traces there, and otherwise demand them on chain"
             )
-            return Finding("announced endpoint", Health.WARNING, "none", mend)
-        return Finding("announced endpoint", Health.GOOD, found)
+            return Finding("announced endpoint", CheckStatus.WARNING, "none", mend)
+        return Finding("announced endpoint", CheckStatus.GOOD, found)
 
     async def offered(self) -> list[tuple[Model, Offer]]:
         """The operator's standing offers, of models that can be read."""
@@ -88,14 +88,14 @@ class Standing:
             self._offers,
         )
         wanting = [
-            Finding("offers and models", Health.BAD, one.what, one.next_step)
+            Finding("offers and models", CheckStatus.BAD, one.what, one.next_step)
             for one in found
             if one.kind != "gas"
         ]
         wanting += [
             Finding(
                 "offers and models",
-                Health.WARNING,
+                CheckStatus.WARNING,
                 f"the offer for {model.name}: {one.what}",
                 f"`oracle operator offer 0x{model.id.hex()}`: {one.next_step}",
             )
@@ -104,5 +104,5 @@ class Standing:
         ]
         if not wanting:
             told = "every model on offer is here, and its file is whole"
-            return [Finding("offers and models", Health.GOOD, told)]
+            return [Finding("offers and models", CheckStatus.GOOD, told)]
         return wanting

@@ -17,7 +17,9 @@ from oracle.bootstrap.explorer_check import ProcessChecks
 from oracle.chain.deployment import Deployment
 from oracle.chain.protocol_reader import ProtocolReader
 from oracle.chain.rpc import Rpc
+from oracle.chain.staking_contract import StakingBinding
 from oracle.explorer.checks import CheckLimits, Checks
+from oracle.explorer.completeness import Completeness
 from oracle.explorer.evidence import Evidence
 from oracle.explorer.follow import Follow, FollowPolicy
 from oracle.explorer.site import site
@@ -124,6 +126,7 @@ async def _opened(
         follow = Follow(
             reader,
             store,
+            Completeness(StakingBinding(rpc, deployment.staking), store, deployment.deployed_block),
             FollowPolicy(
                 start_block=deployment.deployed_block,
                 confirmations=settings.confirmations,

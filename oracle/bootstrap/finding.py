@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Health(StrEnum):
+class CheckStatus(StrEnum):
     """`WARNING`: a node starts, and something will go wrong later. `SKIPPED`: needs one above."""
 
     GOOD = "good"
@@ -20,6 +20,6 @@ class Finding:
     """What one check found, and what to do where it is not good."""
 
     check: str
-    health: Health
+    status: CheckStatus
     found: str
     mend: str | None = None

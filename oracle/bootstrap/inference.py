@@ -14,11 +14,7 @@ from typing import Any
 import psutil
 import structlog
 
-from oracle.chain.deployment import Deployment
-from oracle.chain.rpc import Rpc
-from oracle.chain.staking_contract import StakingBinding
-from oracle.client.market import offers_of
-from oracle.core.types import Address
+from oracle.client.market import OwnOffers
 from oracle.errors import OracleError
 from oracle.inference.engine import EngineSettings, ModelSource
 from oracle.inference.supervised import ProcessSettings, SupervisedEngine
@@ -83,20 +79,13 @@ async def _started(engine: SupervisedEngine) -> None:
 
 @asynccontextmanager
 async def warming(
-    engine: InferenceEngine,
-    rpc: Rpc,
-    deployment: Deployment,
-    operator: Address,
-    registry: RegistryContract,
-    stored: ModelFiles,
+    engine: InferenceEngine, offers: OwnOffers, registry: RegistryContract, stored: ModelFiles
 ) -> AsyncIterator[None]:
     """Loads the models for which there are offers, beside whatever else goes on."""
 
     async def warm() -> None:
         try:
-            staking = StakingBinding(rpc, deployment.staking)
-            offered = await offers_of(rpc, staking, operator, deployment.deployed_block)
-            for model_id in sorted(offered)[:_WARMED]:
+            for model_id in list(await offers.standing())[:_WARMED]:
                 model = await registry.model(model_id)
                 terms = model.terms
                 if stored.has(terms.program_root):

@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from oracle.bootstrap.readiness import ADD_AGAIN
 from oracle.client import OracleClient
-from oracle.core.model import Model
+from oracle.core.model import ADD_AGAIN, Model
 from oracle.core.types import Address, Tier
 from oracle.errors import ModelFileError, NotFound, TraceUnavailable
 from oracle.inference.content_store import sha256

@@ -129,16 +129,14 @@ async def _at_work(parts: Parts) -> AsyncIterator[Node]:
             parts.sender,
             parts.library,
             parts.models,
-            work.unserved.offers,
+            parts.offers,
         )
         for lack in lacking:
             if lack.kind != "model":
                 _log.warning(lack.what, kind=lack.kind, next=lack.next_step)
         work.unserved.note(lacking)
         await opened.enter_async_context(
-            warming(
-                parts.engine, rpc, deployment, parts.operator, parts.ports.registry, parts.library
-            )
+            warming(parts.engine, parts.offers, parts.ports.registry, parts.library)
         )
         ring = work.steps[0].doorbell.set
         await opened.enter_async_context(

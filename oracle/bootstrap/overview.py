@@ -19,7 +19,7 @@ from oracle.chain.oracle_contract import OracleBinding
 from oracle.chain.registry_contract import RegistryBinding
 from oracle.chain.rpc import Rpc
 from oracle.chain.staking_contract import StakingBinding
-from oracle.client.market import offers_of
+from oracle.client.market import OwnOffers
 from oracle.core.economics import Estimate, outcome
 from oracle.core.explanation import explain, objection_to_retry
 from oracle.core.health import Health
@@ -75,9 +75,8 @@ class ChainSide:
         operator: Address,
         payer: Callable[[], Address],
         senders: Callable[[], Collection[Address]],
-        deployed_block: int,
+        offers: OwnOffers,
     ) -> None:
-        self._rpc = rpc
         self._gateway = Gateway(rpc)
         self._oracle = oracle
         self._staking = staking
@@ -86,7 +85,7 @@ class ChainSide:
         self._operator = operator
         self._payer = payer
         self._senders = senders
-        self._deployed_block = deployed_block
+        self._own_offers = offers
         self._offers: dict[bytes, Offer] = {}
         self._offers_at: float | None = None
         self.names: dict[bytes, str] = {}
@@ -124,9 +123,7 @@ class ChainSide:
     async def _read_offers(self) -> None:
         now = time.monotonic()
         if self._offers_at is None or now - self._offers_at > _OFFERS_SECONDS:
-            self._offers = await offers_of(
-                self._rpc, self._staking, self._operator, self._deployed_block
-            )
+            self._offers = await self._own_offers.standing()
             self._offers_at = now
 
     async def _name(self, wanted: Collection[bytes]) -> None:

@@ -31,6 +31,7 @@ from oracle.chain.reader import Reader
 from oracle.chain.registry_contract import RegistryBinding
 from oracle.chain.rpc import Rpc
 from oracle.chain.staking_contract import StakingBinding
+from oracle.client.market import OwnOffers
 from oracle.core.redaction import masked
 from oracle.core.types import Address, opg
 from oracle.inference.model_library import ModelLibrary
@@ -90,6 +91,7 @@ class Parts:
     """What a node has opened.
 
     Attributes:
+        offers: the operator's own, as they stand.
         library: the models that are here.
         engine: the process that runs them.
         door: where views are asked for; None where settings name none.
@@ -110,6 +112,7 @@ class Parts:
     rpc: Rpc
     reader: Reader
     models: RegistryBinding
+    offers: OwnOffers
     library: ModelLibrary
     engine: SupervisedEngine
     storage: Storage
@@ -206,6 +209,7 @@ async def open_parts(
         credit = None
         if deployment.credit is not None:
             credit = instrument("credit", CreditBinding(rpc, deployment.credit))
+        offers = OwnOffers(rpc, register, operator, deployment.deployed_block)
         ports = Ports(
             jobs=instrument("jobs", storage.jobs),
             transactions=instrument("transactions", storage.transactions),
@@ -271,6 +275,7 @@ async def open_parts(
             rpc=rpc,
             reader=reader,
             models=models,
+            offers=offers,
             library=library,
             engine=engine,
             storage=storage,

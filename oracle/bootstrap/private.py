@@ -70,7 +70,7 @@ async def _page(parts: Parts, node: Node) -> AsyncIterator[Part]:
                 parts.operator,
                 lambda: parts.sender,
                 parts.senders,
-                deployment.deployed_block,
+                parts.offers,
             ),
             troubles=troubles,
             health=lambda: health_of(node.vitals(), limits, parts.clock.now()),

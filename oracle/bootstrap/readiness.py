@@ -17,7 +17,7 @@ from oracle.chain.registry_contract import RegistryBinding
 from oracle.chain.rpc import Rpc
 from oracle.chain.staking_contract import StakingBinding
 from oracle.client.market import OwnOffers
-from oracle.core.model import Model, untimely
+from oracle.core.model import Model, had_again, untimely
 from oracle.core.types import ZERO_ADDRESS, Address, format_wad
 from oracle.errors import (
     ChainRefused,
@@ -35,12 +35,6 @@ FEW_ANSWERS: Final = 20
 
 COMFORTABLE_ANSWERS: Final = 1_000
 """As many are suggested."""
-
-
-ADD_AGAIN: Final = (
-    "oracle model add FILE, with the file, rows and options that it was registered with"
-)
-"""How a registrar has its own model on this machine again: nobody else need have it."""
 
 
 UNANSWERED: Final = "a request that the offer takes will go unanswered, and cost twice its fee"
@@ -201,8 +195,3 @@ async def fault_of(model: Model, stored: Stored) -> str | None:
     if not stored.has(root):
         return "the model is not here"
     return await asyncio.to_thread(stored.damage, root)
-
-
-def had_again(model: Model, operator: Address | None) -> str:
-    """How an operator has a model's file on this machine."""
-    return ADD_AGAIN if model.registrar == operator else f"oracle model fetch 0x{model.id.hex()}"

@@ -20,8 +20,6 @@ from oracle.bootstrap.views import collecting, views_of
 from oracle.chain.court_contract import CourtBinding
 from oracle.chain.court_reader import CourtReader
 from oracle.chain.reader import RecentHead
-from oracle.chain.staking_contract import StakingBinding
-from oracle.client.market import OwnOffers
 from oracle.service.accept import Accept
 from oracle.service.admit import Admit
 from oracle.service.adopt import Adopt
@@ -134,13 +132,11 @@ def duties_of(settings: Settings) -> list[Duty]:
 
 
 def _unserved(parts: Parts) -> UnservedOffers:
-    deployment, rpc = parts.deployment, parts.rpc
-    staking = StakingBinding(rpc, deployment.staking)
     return UnservedOffers(
-        OwnOffers(rpc, staking, parts.operator, deployment.deployed_block),
+        parts.offers,
         parts.models,
         parts.library,
-        deployment.parameters.dispute_allowance,
+        parts.deployment.parameters.dispute_allowance,
         parts.operator,
     )
 

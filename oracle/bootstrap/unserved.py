@@ -35,7 +35,7 @@ class UnservedOffers:
         allowance: int,
         operator: Address,
     ) -> None:
-        self.offers = offers
+        self._offers = offers
         self._registry = _Remembered(registry)
         self._stored = stored
         self._allowance = allowance
@@ -62,7 +62,7 @@ class UnservedOffers:
 
     async def cycle(self) -> bool:
         """Looks again. Never has more to do at once. Raises ChainUnreachable or ChainRefused."""
-        offered = await self.offers.standing()
+        offered = await self._offers.standing()
         self.note(
             await missing_models(
                 self._registry, offered, self._stored, self._allowance, self._operator

@@ -13,7 +13,7 @@ import typer
 
 from oracle.bootstrap import connection
 from oracle.bootstrap.models import CERTIFIED_ROWS, PreparedModel, add_model, prepare_model
-from oracle.bootstrap.readiness import fault_of, had_again
+from oracle.bootstrap.readiness import fault_of
 from oracle.bootstrap.sample_rows import read_rows
 from oracle.chain.contracts import Contracts
 from oracle.cli import model_upkeep
@@ -22,6 +22,7 @@ from oracle.cli.context import Json, output, settings
 from oracle.cli.model_facts import certified, describe, facts, measured
 from oracle.cli.output import Output
 from oracle.cli.spoken import NONE
+from oracle.core.model import had_again
 from oracle.core.types import Address, Tier, address, format_opg, opg
 from oracle.errors import InputError
 from oracle.inference.model_file import inspect

@@ -13,7 +13,7 @@ import typer
 from oracle.bootstrap.clock import SystemClock
 from oracle.bootstrap.connection import client
 from oracle.bootstrap.doctor import Doctor
-from oracle.bootstrap.finding import Health
+from oracle.bootstrap.finding import CheckStatus
 from oracle.bootstrap.node import run_node
 from oracle.bootstrap.readiness import lacks, signer_gas
 from oracle.bootstrap.reset import reset
@@ -241,10 +241,10 @@ async def status(as_json: Json = False) -> None:
 
 
 _MARKS = {
-    Health.GOOD: "✓",
-    Health.WARNING: "!",
-    Health.BAD: "✗",
-    Health.SKIPPED: "-",
+    CheckStatus.GOOD: "✓",
+    CheckStatus.WARNING: "!",
+    CheckStatus.BAD: "✗",
+    CheckStatus.SKIPPED: "-",
 }
 
 
@@ -256,10 +256,10 @@ async def doctor(as_json: Json = False) -> None:
     async for one in Doctor(settings()).examine():
         found.append(one)
         if not as_json:
-            out.say(f"{_MARKS[one.health]} {one.check}: {one.found}")
-            if one.mend and one.health is not Health.GOOD:
+            out.say(f"{_MARKS[one.status]} {one.check}: {one.found}")
+            if one.mend and one.status is not CheckStatus.GOOD:
                 out.say(f"    try: {one.mend}")
-    healthy = not any(one.health is Health.BAD for one in found)
+    healthy = not any(one.status is CheckStatus.BAD for one in found)
     if as_json:
         out.result({"healthy": healthy, "checks": [asdict(one) for one in found]})
     if not healthy:

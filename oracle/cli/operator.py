@@ -13,7 +13,7 @@ import typer
 from oracle.bootstrap import connection
 from oracle.bootstrap.collected import collect as collect_by_hand
 from oracle.bootstrap.offer_advice import Advice, never_matched, of_stake
-from oracle.bootstrap.readiness import UNANSWERED, fault_of, had_again, lack_of_gas, signer_gas
+from oracle.bootstrap.readiness import UNANSWERED, fault_of, lack_of_gas, signer_gas
 from oracle.chain.keystore import LocalSigner, create_keystore, read_password
 from oracle.chain.revert_words import moment
 from oracle.cli.amount import moved
@@ -23,6 +23,7 @@ from oracle.cli.selfcheck import check_machine
 from oracle.client import OracleClient
 from oracle.client.offchain_lookup import gateway_trouble
 from oracle.core.endpoint import checked_endpoint
+from oracle.core.model import had_again
 from oracle.core.operator import Offer
 from oracle.core.types import Address, address, format_opg, opg
 from oracle.errors import ChainRefused, InputError, NotFound

@@ -10,12 +10,12 @@ from typing import Annotated
 import typer
 
 from oracle.bootstrap import connection
-from oracle.bootstrap.readiness import Lack, had_again, lacks
+from oracle.bootstrap.readiness import Lack, lacks
 from oracle.bootstrap.selfcheck import selfcheck as judge_own
 from oracle.cli.command import verb
 from oracle.cli.context import Json, output, settings
 from oracle.cli.output import Output
-from oracle.core.model import Model
+from oracle.core.model import Model, had_again
 from oracle.core.types import address
 from oracle.errors import (
     ChainUnreachable,

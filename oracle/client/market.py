@@ -72,7 +72,7 @@ async def standing_offer(
 
 class OwnOffers:
     """One operator's offers, for whoever looks again and again: logs are read once, and an offer
-    where a log of it is new or is gone.
+    where a log of it is new or is gone. Whoever asks meanwhile waits, and has the newer state.
 
     Args:
         first_block: no offer was set before it.
@@ -88,6 +88,7 @@ class OwnOffers:
         self._next_block = first_block
         self._unsure: dict[tuple[int, bytes, int], bytes] = {}
         self._offers: dict[bytes, Offer] = {}
+        self._one_at_a_time = asyncio.Lock()
 
     async def standing(self) -> dict[bytes, Offer]:
         """By model id, of whatever model, without those that are withdrawn.
@@ -95,6 +96,11 @@ class OwnOffers:
         Raises:
             ChainUnreachable, ChainRefused: nothing counts as read then.
         """
+        async with self._one_at_a_time:
+            await self._look()
+        return {model: one for model, one in sorted(self._offers.items()) if one.capacity}
+
+    async def _look(self) -> None:
         staking = self._staking
         head = await self._rpc.latest()
         topics = [to_hex(staking.abi.events["OfferSet"].topic), to_hex(word(self._operator))]
@@ -110,19 +116,11 @@ class OwnOffers:
         self._offers.update(zip(changed, offers, strict=True))
         self._unsure = found
         self._next_block = max(self._next_block, head.number + 1)
-        return {model: one for model, one in sorted(self._offers.items()) if one.capacity}
 
 
 def _place(log: RawLog) -> tuple[int, bytes, int]:
     """Block, its hash, and the log's number: another one after a reorg."""
     return to_int(log["blockNumber"]), to_bytes(log["blockHash"]), to_int(log["logIndex"])
-
-
-async def offers_of(
-    rpc: Rpc, staking: StakingBinding, operator: Address, first_block: int
-) -> dict[bytes, Offer]:
-    """An operator's offers by model id, of whatever model, without those that are withdrawn."""
-    return await OwnOffers(rpc, staking, operator, first_block).standing()
 
 
 async def all_offers(

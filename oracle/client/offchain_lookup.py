@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -69,7 +70,7 @@ async def fetch(lookup: OffchainLookup, *, public_only: bool) -> bytes:
             except _NextGateway as failure:
                 failures.append(f"{_named(template)}: {failure}")
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                failures.append(f"{_named(template)}: {_cause(error)}")
+                failures.append(f"{_named(template)}: {_cause(error, _SECONDS)}")
     here = any(is_local(template) for template in lookup.urls)
     raise Unanswered(
         "no gateway gives an answer: " + "; ".join(failures),
@@ -90,13 +91,7 @@ async def _ask(
         raise _NextGateway(error.message) from None
     if public_only and urlsplit(template).scheme != "https":
         raise _NextGateway("not https")
-    url = template.replace("{sender}", sender).replace("{data}", data)
-    if "{data}" in template:
-        asked = session.get(url, allow_redirects=False)
-    else:
-        question = {"data": data, "sender": sender}
-        asked = session.post(url, json=question, allow_redirects=False)
-    async with asked as response:
+    async with _asked(session, template, sender, data) as response:
         body = await _bounded(response)
         if response.status == 402:
             raise _payment(body, _named(template))
@@ -122,26 +117,34 @@ async def gateway_trouble(template: str) -> str | None:
 
     It is asked something that no gateway can answer: even its refusal has the form of one.
     """
-    url = template.replace("{sender}", _NOBODY).replace("{data}", _NOTHING)
     timeout = aiohttp.ClientTimeout(total=_LOOK_SECONDS)
     try:
-        async with aiohttp.ClientSession(
-            auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar(), timeout=timeout
-        ) as session:
-            if "{data}" in template:
-                asked = session.get(url, allow_redirects=False)
-            else:
-                question = {"sender": _NOBODY, "data": _NOTHING}
-                asked = session.post(url, json=question, allow_redirects=False)
-            async with asked as response:
-                body = await _bounded(response)
-                if _said(body) or (response.status == 200 and b'"data"' in body):
-                    return None
-                return f"no gateway for views answers there, but HTTP {response.status}"
+        async with (
+            aiohttp.ClientSession(
+                auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar(), timeout=timeout
+            ) as session,
+            _asked(session, template, _NOBODY, _NOTHING) as response,
+        ):
+            body = await _bounded(response)
+            if _said(body) or (response.status == 200 and b'"data"' in body):
+                return None
+            return f"no gateway for views answers there, but HTTP {response.status}"
     except _NextGateway as failure:
         return str(failure)
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-        return f"nothing answers there when it is asked from here: {error or type(error).__name__}"
+        cause = _cause(error, _LOOK_SECONDS)
+        return f"nothing answers there when it is asked from here: {cause}"
+
+
+def _asked(
+    session: aiohttp.ClientSession, template: str, sender: str, data: str
+) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+    """A question in the form that the URL wants: ERC-3668, client lookup protocol."""
+    if "{data}" not in template:
+        url = template.replace("{sender}", sender)
+        return session.post(url, json={"data": data, "sender": sender}, allow_redirects=False)
+    url = template.replace("{sender}", sender).replace("{data}", data)
+    return session.get(url, allow_redirects=False)
 
 
 async def _bounded(response: aiohttp.ClientResponse) -> bytes:
@@ -153,7 +156,7 @@ async def _bounded(response: aiohttp.ClientResponse) -> bytes:
     return bytes(body)
 
 
-def _cause(error: Exception) -> str:
+def _cause(error: Exception, limit_seconds: float) -> str:
     """Why a connection came to nothing, without its library's own words for where it led."""
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
     if isinstance(cause, PrivateAddress):
@@ -161,7 +164,7 @@ def _cause(error: Exception) -> str:
     if isinstance(cause, ConnectionRefusedError):
         return "nobody listens there (connection refused)"
     if isinstance(cause, TimeoutError):
-        return f"no answer within {_SECONDS:g} s"
+        return f"no answer within {limit_seconds:g} s"
     if isinstance(cause, OSError) and cause.strerror:
         return cause.strerror
     return str(cause) or type(cause).__name__

@@ -64,12 +64,9 @@ def reason_of(job: Job, transactions: Sequence[Transaction]) -> str | None:
 
 def objection_to_retry(job: Job, now: float) -> str | None:
     """Why a job cannot be tried again by hand, or None where it can."""
-    if job.state in (JobState.FAILED, JobState.DECLINED):
-        late = now - job.request.deadline
-        return f"its deadline passed {_time(late)} ago" if late > 0 else None
-    if job.state in _UNANSWERED and now > job.request.deadline:
+    if _too_late(job, now):
         return f"its deadline passed {_time(now - job.request.deadline)} ago"
-    if job.state in _WAITING:
+    if job.state in _WAITING or job.state in _GIVEN_UP:
         return None
     if job.state in (JobState.ACCEPTING, JobState.ANSWERING):
         return "its transaction is on its way: `oracle tx bump` makes that dearer"
@@ -86,8 +83,19 @@ _WAITING: Final = (
 )
 
 
+def _too_late(job: Job, now: float) -> bool:
+    """Whether no answer counts any more, where none was given."""
+    unanswered = job.state in _UNANSWERED or job.state in _GIVEN_UP
+    return unanswered and now > job.request.deadline
+
+
+def _bound(job: Job) -> bool:
+    """Whether silence costs."""
+    return job.state is JobState.FAILED or (job.accepted and job.state in _UNANSWERED)
+
+
 def _at_stake(job: Job, now: float) -> str | None:
-    if job.state is JobState.FAILED or (job.accepted and job.state in _UNANSWERED):
+    if _bound(job):
         left = job.request.deadline - now
         price = f"{format_opg(job.request.price_of_silence)} OPG"
         if left > 0:
@@ -100,13 +108,12 @@ def _can_do(job: Job, now: float) -> str | None:
     shown = f"0x{job.request_id.hex()}"
     if job.state is JobState.SLASHED:
         return "end the node before it answers anything else, and run `oracle selfcheck`"
-    late = now > job.request.deadline
-    if job.state in (JobState.FAILED, JobState.DECLINED) and not late:
-        return f"mend the reason, then: oracle job retry {shown}"
-    if job.state is JobState.DECLINED:
-        return None
-    if late and (job.state is JobState.FAILED or (job.accepted and job.state in _UNANSWERED)):
+    if _too_late(job, now):
+        if not _bound(job):
+            return None
         return f"mend the reason for the next; oracle reclaim {shown} frees the rest of the bond"
+    if job.state in _GIVEN_UP:
+        return f"mend the reason, then: oracle job retry {shown}"
     if job.state in _WAITING and job.attempts:
         return f"mend the reason; to have it tried at once: oracle job retry {shown}"
     if job.state in (JobState.ACCEPTING, JobState.ANSWERING):
@@ -134,6 +141,7 @@ _SIGNED: Final[Mapping[JobState, str]] = {
     JobState.SETTLING: "our settlement is signed",
 }
 
+_GIVEN_UP: Final = (JobState.FAILED, JobState.DECLINED)
 _UNANSWERED: Final = (JobState.ACCEPTED, JobState.COMPUTED, JobState.ANSWERING)
 
 Next = Callable[[Job, Sequence[Transaction], float], str]

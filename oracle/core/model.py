@@ -17,6 +17,11 @@ from oracle.core.types import Address, Tier, format_wad
 UNCERTIFIED: Final = 2**96 - 1
 """The error bar of a model whose answers nobody has bounded."""
 
+ADD_AGAIN: Final = (
+    "oracle model add FILE, with the file, rows and options that it was registered with"
+)
+"""How a registrar has its own model on its machine again: nobody else need have it."""
+
 
 @dataclass(frozen=True, slots=True)
 class ModelTerms:
@@ -43,6 +48,11 @@ class ModelTerms:
     def model_id(self, registrar: Address) -> bytes:
         """`keccak256(abi.encode(registrar, terms))`, 32 bytes."""
         return keccak(word(registrar) + b"".join(word(field) for field in astuple(self)))
+
+
+def had_again(model: Model, operator: Address | None) -> str:
+    """How an operator has a model's file on its machine."""
+    return ADD_AGAIN if model.registrar == operator else f"oracle model fetch 0x{model.id.hex()}"
 
 
 def untimely(reveal_window: int, dispute_allowance: int) -> str | None:

@@ -1,13 +1,13 @@
 """Follows the chain into the index: a range of blocks at a time, each with the cursor in one step.
 
 A fork is seen by the blocks that were stood on, as watchers see it, and what it took away is taken
-out of the index. Judges nothing, and knows nothing of pages.
+out of the index. What an endpoint left out is read again. Judges nothing, and knows no page.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -15,6 +15,7 @@ import structlog
 from oracle.chain.protocol_reader import ProtocolReader
 from oracle.core.event import BlockRef
 from oracle.errors import ChainUnreachable, OracleError, ReorgDetected, WrongChain
+from oracle.explorer.completeness import Completeness
 from oracle.explorer.entries import entries_of
 from oracle.service.ancestor import newest_canonical
 from oracle.storage.explorer_store import SqlExplorerStore
@@ -45,10 +46,15 @@ class Follow:
     """The one writer of an index."""
 
     def __init__(
-        self, reader: ProtocolReader, store: SqlExplorerStore, policy: FollowPolicy
+        self,
+        reader: ProtocolReader,
+        store: SqlExplorerStore,
+        completeness: Completeness,
+        policy: FollowPolicy,
     ) -> None:
         self._reader = reader
         self._store = store
+        self._completeness = completeness
         self._policy = policy
         self._last: BlockRef | None = None
         self.head: BlockRef | None = None
@@ -65,7 +71,7 @@ class Follow:
             try:
                 if await self.cycle():
                     changed()
-                failures, self.trouble = 0, None
+                failures, self.trouble = 0, self._completeness.trouble
             except WrongChain:
                 raise
             except OracleError as error:
@@ -92,15 +98,33 @@ class Follow:
         cursor = await self._cursor(stood_on)
         target = head.number - self._policy.confirmations
         first = self._policy.start_block if cursor is None else cursor.number + 1
-        while first <= target:
-            last = min(first + self._policy.range_blocks - 1, target)
-            chapter = await self._reader.chapter(first, last)
+        for chapter in self._ranges(first, target):
+            found = await self._reader.chapter(*chapter)
             if cursor is not None and await newest_canonical(self._reader, [cursor]) is None:
                 raise ReorgDetected("the chain changed below what was read")
-            await self._store.ingest(chapter.last, entries_of(chapter))
-            cursor, first = chapter.last, last + 1
+            await self._store.ingest(found.last, entries_of(found))
+            cursor = found.last
+        if cursor is not None:
+            await self._complete(cursor)
         self._last = head
         return True
+
+    async def _complete(self, cursor: BlockRef) -> None:
+        """Reads again what may have been left out, where the contract's counts say so."""
+        start = await self._completeness.check(cursor)
+        if start is None:
+            return
+        first = max(start, self._policy.start_block)
+        for chapter in self._ranges(first, cursor.number):
+            found = await self._reader.chapter(*chapter)
+            await self._store.add(entries_of(found))
+        if await newest_canonical(self._reader, [cursor]) is None:
+            raise ReorgDetected("the chain changed while it was read again")
+        await self._completeness.complete(cursor)
+
+    def _ranges(self, first: int, last: int) -> Iterator[tuple[int, int]]:
+        for start in range(first, last + 1, self._policy.range_blocks):
+            yield start, min(start + self._policy.range_blocks - 1, last)
 
     async def _cursor(self, stood_on: Sequence[BlockRef]) -> BlockRef | None:
         """Where to read on, after what is not on the chain any more was taken away."""
@@ -120,4 +144,5 @@ class Follow:
                 )
         _log.info("reorg", rewound_to=None if block is None else block.number)
         await self._store.rewind(block)
+        self._completeness.rewound(-1 if block is None else block.number)
         return block

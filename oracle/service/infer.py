@@ -18,7 +18,7 @@ from typing import TypeAlias
 import structlog
 
 from oracle.core.job import Job, JobState, Trigger
-from oracle.core.model import Model
+from oracle.core.model import Model, had_again
 from oracle.core.receipt import Answer
 from oracle.core.request import FIRST_SIGNED_NONCE
 from oracle.core.tensor import decode_inputs, encode_outputs
@@ -191,17 +191,12 @@ class Infer:
             )
         except ModelFileError as error:
             raise ModelFileError(
-                f"model {short(model.id)}: {error.message}; mend it by `{self._had_again(model)}`"
+                f"model {short(model.id)}: {error.message}; "
+                f"mend it: {had_again(model, self._operator)}"
             ) from error
         for (job, _), inference in zip(runnable, inferences, strict=True):
             done.append(self._checked(job, model, inference))
         return done
-
-    def _had_again(self, model: Model) -> str:
-        """Nobody else need have the file of a model of one's own."""
-        if model.registrar == self._operator:
-            return "oracle model add FILE"
-        return f"oracle model fetch 0x{model.id.hex()}"
 
     def _checked(
         self, job: Job, model: Model, inference: Inference | OracleError

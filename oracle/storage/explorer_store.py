@@ -18,6 +18,7 @@ from sqlalchemy import (
     Row,
     Table,
     delete,
+    func,
     inspect,
     select,
     update,
@@ -25,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.sqlite import insert
 
 from oracle.core.adding_up import model_of, offers_of, operator_of, request_of, tally_of
-from oracle.core.chronicle import NOBODY, Entry, RequestRecord, Tally
+from oracle.core.chronicle import NOBODY, Entry, RequestRecord, Standing, Tally
 from oracle.core.event import BlockRef
 from oracle.core.types import Address
 from oracle.errors import StorageError, WrongChain
@@ -48,6 +49,8 @@ BLOCKS_KEPT: Final = 512
 
 _CHUNK: Final = 500
 _ALL: Final = ("all", "")
+_UNBOUND: Final = (Standing.REQUESTED, Standing.CANCELLED, Standing.EXPIRED)
+"""A request that stands so never bound anybody, whomever it names."""
 
 T = TypeVar("T")
 
@@ -115,12 +118,28 @@ class SqlExplorerStore:
         """Adds what happened up to a block, which becomes the cursor. Again is the same as once."""
 
         def work(connection: Connection) -> None:
-            if found:
-                connection.execute(insert(entries).on_conflict_do_nothing(), _rows_of(found))
-                _make_again(connection, _Touched.by(found))
+            _add(connection, found)
             _stand_on(connection, last)
 
         await self._database.run(work)
+
+    async def add(self, found: Sequence[Entry]) -> None:
+        """Adds what was left out up to the cursor, which stays where it is."""
+        await self._database.run(lambda connection: _add(connection, found))
+
+    async def bound(self) -> Mapping[Address, int]:
+        """How many requests ever bound each operator, as of the cursor; 0 where none did."""
+        count = (
+            select(requests.c.operator, func.count())
+            .where(requests.c.operator != NOBODY, requests.c.state.not_in(_UNBOUND))
+            .group_by(requests.c.operator)
+        )
+
+        def work(connection: Connection) -> dict[Address, int]:
+            known = dict.fromkeys(connection.scalars(select(operators.c.operator)), 0)
+            return known | {row[0]: row[1] for row in connection.execute(count)}
+
+        return await self._database.read(work)
 
     async def rewind(self, ancestor: BlockRef | None) -> None:
         """Takes away what happened after a block, which becomes the cursor; everything, if None."""
@@ -136,6 +155,12 @@ class SqlExplorerStore:
                 _stand_on(connection, ancestor)
 
         await self._database.run(work)
+
+
+def _add(connection: Connection, found: Sequence[Entry]) -> None:
+    if found:
+        connection.execute(insert(entries).on_conflict_do_nothing(), _rows_of(found))
+        _make_again(connection, _Touched.by(found))
 
 
 class _Touched:

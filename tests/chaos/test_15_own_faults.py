@@ -11,12 +11,14 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import psutil
 import pytest
 
@@ -91,6 +93,17 @@ def endless() -> onnx.ModelProto:
 
 def rounds(count: int) -> bytes:
     return np.zeros((1, 256), np.float32).tobytes() + np.array(count, np.int64).tobytes()
+
+
+def rounds_lasting(seconds: float) -> bytes:
+    """As many as this machine takes so long for, alone; a quarter of it, if it was busy now."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = ort.InferenceSession(endless().SerializeToString(), options)
+    tried = 20_000
+    began = time.perf_counter()
+    session.run(None, {"x": np.zeros((1, 256), np.float32), "rounds": np.array(tried, np.int64)})
+    return rounds(int(tried * seconds / (time.perf_counter() - began)))
 
 
 async def fails(world: World, made: Requested) -> Job:
@@ -188,7 +201,7 @@ async def test_a_killed_inference_process_is_started_again_and_nothing_is_signed
     node = await world.process(inference_timeout_seconds=120.0)
     await world.until_settled((await world.ask()).id)
     before = inference_process(node).cpu_times().user
-    made = await world.ask_bytes(rounds(150_000), model_id=model_id)  # some seconds
+    made = await world.ask_bytes(rounds_lasting(5.0), model_id=model_id)
     child = await until_it_runs(node, idle_seconds=before)
     child.send_signal(signal.SIGSEGV)
     await until(gone_from(child))
@@ -383,7 +396,7 @@ async def test_the_first_sigterm_lets_a_run_end_and_its_answer_be_mined(world: W
     node = await world.process(inference_timeout_seconds=120.0, drain_seconds=PATIENCE_SECONDS)
     await world.until_settled((await world.ask()).id)
     before = inference_process(node).cpu_times().user
-    made = await world.ask_bytes(rounds(100_000), model_id=model_id)  # some seconds
+    made = await world.ask_bytes(rounds_lasting(5.0), model_id=model_id)
     child = await until_it_runs(node, idle_seconds=before)
     node.signal(signal.SIGTERM)
     assert await node.exit_code() == 0

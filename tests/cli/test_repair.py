@@ -114,7 +114,7 @@ def _once_it_has_read_the_answer(node: Oracle, request: str) -> dict[str, Any]:
 def test_the_doctor_finds_nothing_wrong_with_a_node_that_works(node: Oracle, settled: str) -> None:
     found = json.loads(_healthy(node, "--json").out)
     assert found["healthy"] is True
-    assert [one["check"] for one in found["checks"] if one["health"] == "skipped"] == []
+    assert [one["check"] for one in found["checks"] if one["status"] == "skipped"] == []
     assert "✓ endpoint" in _healthy(node).out
 
 
@@ -135,7 +135,7 @@ def test_the_doctor_looks_at_the_coin_of_the_key_that_pays(node: Oracle, tmp_pat
     assert printed.exit_code == 1
     by_name = {one["check"]: one for one in json.loads(printed.out)["checks"]}
     assert f"{poor}, which pays" in by_name["signer's key"]["found"]
-    assert by_name["gas"]["health"] == "bad"
+    assert by_name["gas"]["status"] == "bad"
     assert poor in by_name["gas"]["mend"]
 
 
@@ -152,11 +152,11 @@ def test_the_doctor_goes_on_after_what_is_wrong_and_says_what_to_do(
     printed = ill.run("node", "doctor", "--json")
     assert printed.exit_code == 1
     by_name = {one["check"]: one for one in json.loads(printed.out)["checks"]}
-    assert by_name["signer's key"]["health"] == "bad"
-    assert by_name["endpoint"]["health"] == "bad"
+    assert by_name["signer's key"]["status"] == "bad"
+    assert by_name["endpoint"]["status"] == "bad"
     assert by_name["endpoint"]["mend"]
-    assert by_name["registration"]["health"] == "skipped"
-    assert by_name["database"]["health"] == "good"
+    assert by_name["registration"]["status"] == "skipped"
+    assert by_name["database"]["status"] == "good"
     assert not (tmp_path / "elsewhere").exists()
 
 

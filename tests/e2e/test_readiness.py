@@ -14,16 +14,16 @@ from structlog.testing import capture_logs
 
 from oracle.bootstrap.backup import restore
 from oracle.bootstrap.doctor import Doctor
-from oracle.bootstrap.finding import Finding, Health
+from oracle.bootstrap.finding import CheckStatus, Finding
 from oracle.bootstrap.model_fetch import fetch_model
 from oracle.bootstrap.node import open_node
-from oracle.bootstrap.readiness import ADD_AGAIN, COMFORTABLE_ANSWERS, lacks, signer_gas
+from oracle.bootstrap.readiness import COMFORTABLE_ANSWERS, lacks, signer_gas
 from oracle.chain.logs import LogScanner
 from oracle.chain.registry_contract import RegistryBinding
 from oracle.chain.wire import RawLog
 from oracle.client import market
 from oracle.client.trace_reader import TraceReader
-from oracle.core.model import Model
+from oracle.core.model import ADD_AGAIN, Model
 from oracle.core.operator import Offer
 from oracle.core.types import Address, Tier, format_opg
 from oracle.devnet.accounts import Person, signer_of
@@ -263,11 +263,11 @@ async def test_the_doctor_looks_into_the_files_of_models(world: World, tmp_path:
         found = [one async for one in Doctor(settings).examine()]
         return [one for one in found if one.check == "offers and models"]
 
-    assert [one.health for one in await models()] == [Health.GOOD]
+    assert [one.status for one in await models()] == [CheckStatus.GOOD]
     here.program_path(root).chmod(0o644)
     here.program_path(root).write_bytes(whole.read_program(root)[:1_000])
     (bad,) = await models()
-    assert bad.health is Health.BAD
+    assert bad.status is CheckStatus.BAD
     assert DIGITS in bad.found
     assert f"the file {here.program_path(root)} is damaged" in bad.found
     assert bad.mend == f"oracle model fetch 0x{model.id.hex()}"
@@ -296,16 +296,16 @@ async def test_the_doctor_names_a_port_that_is_taken(world: World) -> None:
         for name in ("serve", "private"):
             settings = world.settings.model_copy(update={f"{name}_port": port})
             found = {one.check: one async for one in Doctor(settings).examine()}
-            assert found["ports"].health is Health.BAD
+            assert found["ports"].status is CheckStatus.BAD
             assert f"cannot serve on 127.0.0.1:{port}" in found["ports"].found
             assert f"{name}_port" in (found["ports"].mend or "")
             async with world.node(private=False):  # what is free matters to no node that runs
                 running = {one.check: one async for one in Doctor(settings).examine()}
-            assert running["ports"].health is Health.WARNING
+            assert running["ports"].status is CheckStatus.WARNING
             assert "the node that runs here has others" in running["ports"].found
     both = world.settings.model_copy(update={"serve_port": port, "private_port": port})
     found = {one.check: one async for one in Doctor(both).examine()}
-    assert found["ports"].health is Health.BAD
+    assert found["ports"].status is CheckStatus.BAD
 
 
 async def test_the_doctor_sees_settings_that_changed_since_the_node_started(world: World) -> None:
@@ -326,9 +326,9 @@ async def test_the_doctor_sees_settings_that_changed_since_the_node_started(worl
 
         assert await until(written)
         for same in ({}, {"private_port": 0}, {"private_host": "localhost"}):
-            assert (await ports(**same)).health is Health.GOOD
+            assert (await ports(**same)).status is CheckStatus.GOOD
         changed = await ports(private_port=other)
-        assert changed.health is Health.WARNING
+        assert changed.status is CheckStatus.WARNING
         assert f"private_port are 127.0.0.1:{other}, and it serves {node.private}" in changed.found
         assert "serve_port" not in changed.found
         assert "at its next start" in (changed.mend or "")
@@ -347,17 +347,17 @@ async def test_the_doctor_warns_of_offers_that_no_request_can_match(world: World
     least, window = model.terms.min_bond, model.terms.challenge_window
     await owner.send(staking.address, staking.set_endpoint_data(""))
     (announced,) = await found("announced endpoint")
-    assert announced.health is Health.WARNING
+    assert announced.status is CheckStatus.WARNING
     assert "oracle operator endpoint" in (announced.mend or "")
     await owner.send(staking.address, staking.set_endpoint_data("http://127.0.0.1:9301"))
     (announced,) = await found("announced endpoint")
-    assert (announced.health, announced.found) == (Health.GOOD, "http://127.0.0.1:9301")
-    assert [one.health for one in await found("offers and models")] == [Health.GOOD]
-    assert [one.health for one in await found("stake")] == [Health.GOOD]
+    assert (announced.status, announced.found) == (CheckStatus.GOOD, "http://127.0.0.1:9301")
+    assert [one.status for one in await found("offers and models")] == [CheckStatus.GOOD]
+    assert [one.status for one in await found("stake")] == [CheckStatus.GOOD]
     narrow = Offer(0, least - 1, 1, 30, window - 1, 0)
     await owner.send(staking.address, staking.set_offer_data(model.id, narrow))
     warned = await found("offers and models")
-    assert {one.health for one in warned} == {Health.WARNING}
+    assert {one.status for one in warned} == {CheckStatus.WARNING}
     assert {DIGITS in one.found for one in warned} == {True}
     assert any(f"--max-bond {format_opg(least)}" in (one.mend or "") for one in warned)
     assert any(f"--max-window {window}" in (one.mend or "") for one in warned)
@@ -366,7 +366,7 @@ async def test_the_doctor_warns_of_offers_that_no_request_can_match(world: World
     dear = Offer(stake // 10, 2 * stake, 1, 30, window, 0)
     await owner.send(staking.address, staking.set_offer_data(model.id, dear))
     (stake_,) = await found("stake")
-    assert stake_.health is Health.WARNING
+    assert stake_.status is CheckStatus.WARNING
     assert f"{DIGITS} locks {format_opg(2 * stake)} at least" in stake_.found
     assert "oracle operator bond" in (stake_.mend or "")
 

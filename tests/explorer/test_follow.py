@@ -9,8 +9,9 @@ import pytest
 from oracle.chain.protocol_reader import Chapter, ProtocolReader
 from oracle.core.chronicle import Standing
 from oracle.core.event import BlockRef
-from oracle.core.types import Tier
+from oracle.core.types import Address, Tier
 from oracle.errors import WrongChain
+from oracle.explorer.completeness import Completeness
 from oracle.explorer.follow import Follow, FollowPolicy
 from tests.explorer.indexing import Index, open_index
 from tests.support.world import DIGITS, OPG, World
@@ -22,7 +23,12 @@ def policy(world: World) -> FollowPolicy:
 
 async def follow_of(world: World, index: Index) -> Follow:
     reader = await ProtocolReader.open(world.chain.rpc, world.deployment)
-    return Follow(reader, index.store, policy(world))
+    return Follow(reader, index.store, counted(world, index), policy(world))
+
+
+def counted(world: World, index: Index) -> Completeness:
+    deployed = world.deployment.deployed_block
+    return Completeness(world.contracts.staking, index.store, deployed)
 
 
 @pytest.mark.anvil
@@ -95,6 +101,9 @@ class Blocks:
             if number not in self.blocks:
                 self.blocks[number] = BlockRef(number, f"{fork}{number}".encode().ljust(32), number)
 
+    async def accepted(self, operator: Address, block: int) -> int:
+        return 0
+
     async def head(self) -> BlockRef:
         return self.blocks[max(self.blocks)]
 
@@ -108,7 +117,8 @@ class Blocks:
 @pytest.fixture
 async def made_up(index: Index) -> tuple[Blocks, Follow]:
     blocks = Blocks()
-    follow = Follow(blocks, index.store, FollowPolicy(start_block=1))  # type: ignore[arg-type]
+    completeness = Completeness(blocks, index.store, 1)
+    follow = Follow(blocks, index.store, completeness, FollowPolicy(start_block=1))  # type: ignore[arg-type]
     await follow.cycle()
     return blocks, follow
 

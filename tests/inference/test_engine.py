@@ -321,7 +321,7 @@ async def test_hanging_threads_are_reported(
 
 
 async def test_the_event_loop_stays_free(store: ModelLibrary, engine: Build) -> None:
-    sha256, schema = put(store, graphs.slow(2_000))
+    sha256, schema = put(store, graphs.slow(20_000))
     runner = engine()
     await runner.load(sha256, schema)
     task = asyncio.create_task(runner.run(sha256, schema, [rows(1.0, columns=256)]))

@@ -201,7 +201,9 @@ async def test_a_model_that_cannot_be_loaded_waits_until_the_deadline_and_holds_
     assert bench.jobs.now(missing).state is JobState.FAILED
     told = bench.jobs.now(missing).reason or ""
     assert "not stored here" in told
-    assert "mend it by `oracle model add FILE`" in told, "it is a model of the operator's own"
+    assert "mend it: oracle model add FILE, with the file" in told, (
+        "it is a model of the operator's own"
+    )
 
 
 async def test_a_second_result_for_one_request_is_not_signed_and_spoils_no_other() -> None:

@@ -124,6 +124,14 @@ contract MockInferenceOracleTest is Deployment {
         _assertBothRefuse(params, INPUT);
     }
 
+    function test_Constants_AreTheOraclesOwn() public view {
+        assertEq(mock.MAX_INPUT_BYTES(), system.oracle.MAX_INPUT_BYTES());
+        assertEq(mock.MAX_CALLBACK_GAS(), system.oracle.MAX_CALLBACK_GAS());
+        assertEq(mock.BOND_MULTIPLE(), system.oracle.BOND_MULTIPLE());
+        assertEq(mock.LIVENESS_MULTIPLE(), system.oracle.LIVENESS_MULTIPLE());
+        assertEq(mock.DEFAULT_REQUESTER_BPS(), system.oracle.DEFAULT_REQUESTER_BPS());
+    }
+
     function test_Ask_WithoutMoneyInTheAccount_IsRefusedAsTheOracleDoes() public {
         bytes memory expected = abi.encodeWithSelector(IInferenceOracle.BalanceTooLow.selector, 0, FEE);
         RequestParams memory params = _good();
