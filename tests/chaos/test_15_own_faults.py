@@ -11,14 +11,12 @@ import signal
 import socket
 import sqlite3
 import subprocess
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import psutil
 import pytest
 
@@ -80,30 +78,8 @@ async def offered(world: World, name: str, content: onnx.ModelProto) -> tuple[by
     return model_id, schema
 
 
-def endless() -> onnx.ModelProto:
-    """Takes as many rounds of a loop as its input says."""
-    slow = graphs.slow().graph
-    return graphs.model(
-        [*slow.node],
-        inputs=[graphs.value("x", [1, 256]), graphs.value("rounds", [], onnx.TensorProto.INT64)],
-        outputs=[graphs.value("y", [1, 256])],
-        initializers=list(slow.initializer[1:]),
-    )
-
-
 def rounds(count: int) -> bytes:
     return np.zeros((1, 256), np.float32).tobytes() + np.array(count, np.int64).tobytes()
-
-
-def rounds_lasting(seconds: float) -> bytes:
-    """As many as this machine takes so long for, alone; a quarter of it, if it was busy now."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = ort.InferenceSession(endless().SerializeToString(), options)
-    tried = 20_000
-    began = time.perf_counter()
-    session.run(None, {"x": np.zeros((1, 256), np.float32), "rounds": np.array(tried, np.int64)})
-    return rounds(int(tried * seconds / (time.perf_counter() - began)))
 
 
 async def fails(world: World, made: Requested) -> Job:
@@ -145,7 +121,7 @@ async def until_it_runs(node: ForkedNode, *, idle_seconds: float) -> psutil.Proc
 
 @failure(15, "a model that loops for ever")
 async def test_a_model_that_hangs_costs_its_own_answer_and_nobody_elses(world: World) -> None:
-    model_id, _ = await offered(world, "endless", endless())
+    model_id, _ = await offered(world, "endless", graphs.counted_loop(1))
     poison = await world.ask_bytes(rounds(2**40), model_id=model_id)
     same_model = await world.ask_bytes(rounds(1), model_id=model_id)
     others = [await world.ask(digit(number)) for number in range(3)]
@@ -197,11 +173,11 @@ async def test_a_model_that_explodes_is_refused_its_memory_and_others_go_on(worl
 async def test_a_killed_inference_process_is_started_again_and_nothing_is_signed_twice(
     world: World,
 ) -> None:
-    model_id, _ = await offered(world, "endless", endless())
+    model_id, _ = await offered(world, "endless", graphs.counted_loop(1))
     node = await world.process(inference_timeout_seconds=120.0)
     await world.until_settled((await world.ask()).id)
     before = inference_process(node).cpu_times().user
-    made = await world.ask_bytes(rounds_lasting(5.0), model_id=model_id)
+    made = await world.ask_bytes(rounds(graphs.rounds_lasting(5.0)), model_id=model_id)
     child = await until_it_runs(node, idle_seconds=before)
     child.send_signal(signal.SIGSEGV)
     await until(gone_from(child))
@@ -392,11 +368,11 @@ async def test_storage_that_keeps_failing_stops_intake_until_it_works(world: Wor
 
 @failure(15, "SIGTERM in the midst of a run")
 async def test_the_first_sigterm_lets_a_run_end_and_its_answer_be_mined(world: World) -> None:
-    model_id, _ = await offered(world, "endless", endless())
+    model_id, _ = await offered(world, "endless", graphs.counted_loop(1))
     node = await world.process(inference_timeout_seconds=120.0, drain_seconds=PATIENCE_SECONDS)
     await world.until_settled((await world.ask()).id)
     before = inference_process(node).cpu_times().user
-    made = await world.ask_bytes(rounds_lasting(5.0), model_id=model_id)
+    made = await world.ask_bytes(rounds(graphs.rounds_lasting(5.0)), model_id=model_id)
     child = await until_it_runs(node, idle_seconds=before)
     node.signal(signal.SIGTERM)
     assert await node.exit_code() == 0

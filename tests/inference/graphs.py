@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
@@ -127,6 +129,29 @@ def slow(rounds: int = 20_000) -> onnx.ModelProto:
             stored("weights", np.eye(256)),
         ],
     )
+
+
+def counted_loop(rows: int | str = "N") -> onnx.ModelProto:
+    """`slow`, of as many rounds as the input `rounds` says."""
+    loop = slow().graph
+    return model(
+        [*loop.node],
+        inputs=[value("x", [rows, 256]), value("rounds", [], TensorProto.INT64)],
+        outputs=[value("y", [rows, 256])],
+        initializers=list(loop.initializer[1:]),
+    )
+
+
+def rounds_lasting(seconds: float) -> int:
+    """Rounds of `counted_loop` that one thread of this machine needs so long for; fewer, if the
+    machine is busy while that is measured."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(counted_loop().SerializeToString(), options)
+    tried = 20_000
+    began = time.perf_counter()
+    session.run(None, {"x": np.zeros((1, 256), np.float32), "rounds": np.array(tried)})
+    return int(tried * seconds / (time.perf_counter() - began))
 
 
 def write(folder: Path, content: onnx.ModelProto | bytes, name: str = "model.onnx") -> Path:

@@ -274,13 +274,7 @@ async def test_a_run_that_takes_too_long_is_stopped(store: ModelLibrary, engine:
 
 
 async def test_what_finished_before_a_time_out_is_kept(store: ModelLibrary, engine: Build) -> None:
-    content = graphs.model(
-        [*graphs.slow().graph.node],
-        inputs=[graphs.value("x", ["N", 256]), graphs.value("rounds", [], onnx.TensorProto.INT64)],
-        outputs=[graphs.value("y", ["N", 256])],
-        initializers=list(graphs.slow().graph.initializer[1:]),
-    )
-    sha256, schema = put(store, content)
+    sha256, schema = put(store, graphs.counted_loop())
     inputs = [rows(1.0, columns=256) | {"rounds": np.array(n)} for n in (1, 10_000_000, 1)]
     first, hung, never = await engine(timeout_seconds=2.0).run_each(sha256, schema, inputs)
     assert isinstance(first, Inference)

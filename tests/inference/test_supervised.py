@@ -83,17 +83,6 @@ def counted(rounds: int) -> dict[str, Any]:
     return SLOW_ROW | {"rounds": np.array(rounds)}
 
 
-def loop() -> onnx.ModelProto:
-    """As many rounds as the input says."""
-    slow = graphs.slow().graph
-    return graphs.model(
-        [*slow.node],
-        inputs=[graphs.value("x", ["N", 256]), graphs.value("rounds", [], onnx.TensorProto.INT64)],
-        outputs=[graphs.value("y", ["N", 256])],
-        initializers=list(slow.initializer[1:]),
-    )
-
-
 def process(runner: SupervisedEngine) -> psutil.Process:
     assert runner.process_id is not None
     return psutil.Process(runner.process_id)
@@ -206,7 +195,7 @@ async def test_what_is_no_number_is_the_requests_own_fault(
 async def test_a_loop_without_end_is_stopped_and_its_neighbours_are_not_blamed(
     store: ModelLibrary, engine: Build
 ) -> None:
-    sha256, schema = put(store, loop())
+    sha256, schema = put(store, graphs.counted_loop())
     runner = engine(timeout_seconds=2.0)
     await runner.load(sha256, schema)
     before = runner.process_id
@@ -240,7 +229,7 @@ async def test_a_process_that_stands_still_is_killed(
     store: ModelLibrary, engine: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(supervised, "_GRACE_SECONDS", 0.3)
-    sha256, schema = put(store, loop())
+    sha256, schema = put(store, graphs.counted_loop())
     runner = engine(timeout_seconds=2.0)
     task = await in_a_run(runner, sha256, schema, [counted(2**40), counted(1)])
     doomed = process(runner)
@@ -257,11 +246,13 @@ async def test_a_short_run_behind_a_long_one_is_not_taken_for_hung(
     store: ModelLibrary, engine: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(supervised, "_GRACE_SECONDS", 0.2)
-    sha256, schema = put(store, loop())
+    sha256, schema = put(store, graphs.counted_loop())
     # Each takes a fraction of its time, and all of them longer than one may.
     runner = engine(timeout_seconds=3.0)
     await runner.load(sha256, schema)
-    many = asyncio.create_task(runner.run_each(sha256, schema, [counted(4_000)] * 24))
+    many = asyncio.create_task(
+        runner.run_each(sha256, schema, [counted(graphs.rounds_lasting(0.25))] * 24)
+    )
     await begun(runner)
     behind = await runner.run_each(sha256, schema, [counted(1)])
     assert isinstance(behind[0], Inference)
@@ -276,7 +267,7 @@ async def test_a_short_run_behind_a_long_one_is_not_taken_for_hung(
 async def test_a_crash_is_the_fault_of_the_run_in_progress_alone(
     store: ModelLibrary, engine: Build, number: signal.Signals
 ) -> None:
-    sha256, schema = put(store, loop())
+    sha256, schema = put(store, graphs.counted_loop())
     runner = engine(timeout_seconds=60)
     three = [counted(1), counted(2**40), counted(1)]
     task = await in_a_run(runner, sha256, schema, three, last=1)
@@ -470,7 +461,7 @@ async def test_a_process_that_does_not_start_is_tried_again_with_pauses(
 async def test_a_closed_engine_says_so_and_leaves_no_process(
     store: ModelLibrary, engine: Build
 ) -> None:
-    sha256, schema = put(store, loop())
+    sha256, schema = put(store, graphs.counted_loop())
     runner = engine(timeout_seconds=60)
     task = await in_a_run(runner, sha256, schema, [counted(2**40)])
     doomed = process(runner)
