@@ -14,8 +14,7 @@ from eth_utils.crypto import keccak
 from tables import cell, code, table
 
 _ROOT = Path(__file__).resolve().parent.parent
-_SOURCES = _ROOT / "contracts" / "src"
-_SHOWN = (
+SHOWN = (
     "interfaces/IInferenceOracle.sol",
     "interfaces/IInferenceConsumer.sol",
     "InferenceConsumer.sol",
@@ -24,6 +23,7 @@ _SHOWN = (
     "interfaces/IDisputeManager.sol",
     "interfaces/IFraudVerifier.sol",
     "periphery/IAnswerViews.sol",
+    "periphery/IViewGateway.sol",
     "periphery/IViewCredit.sol",
     "libraries/Tensors.sol",
     "libraries/Decision.sol",
@@ -38,13 +38,13 @@ _PACKAGES = {
 
 def page() -> str:
     """Functions, events and errors of everything that others call or inherit."""
-    compiled = _compile()
+    compiled = compile_shown()
     parts = [
         "# Contracts\n",
         "What can be called, what is emitted and what is refused. The life of a request and who "
         "may do what: [protocol](../protocol.md).\n",
     ]
-    for path in _SHOWN:
+    for path in SHOWN:
         name = Path(path).stem
         parts += _contract(name, compiled[f"contracts/src/{path}"][name])
     return "\n".join(parts)
@@ -67,19 +67,23 @@ def _contract(name: str, facts: Mapping[str, Any]) -> Iterator[str]:
             continue
         rows = []
         for entry in sorted(entries, key=lambda one: str(one["name"])):
-            signature = f"{entry['name']}({','.join(_type(one) for one in entry['inputs'])})"
-            row = [code(_shown(entry)), _words(developer, user, key, signature)]
+            row = [code(_shown(entry)), _words(developer, user, key, signature(entry))]
             if kind == "error":
-                row.insert(0, code(f"0x{keccak(text=signature)[:4].hex()}"))
+                row.insert(0, code(f"0x{keccak(text=signature(entry))[:4].hex()}"))
             rows.append(row)
         yield f"### {name}: {title}\n"
         head = [kind, "what it does" if kind == "function" else "meaning"]
         yield table(["selector", *head] if kind == "error" else head, rows)
 
 
-def _words(developer: Any, user: Any, key: str, signature: str) -> str:
+def signature(entry: Mapping[str, Any]) -> str:
+    """As selectors are made of it, and as solc files its NatSpec."""
+    return f"{entry['name']}({','.join(_type(one) for one in entry['inputs'])})"
+
+
+def _words(developer: Any, user: Any, key: str, described: str) -> str:
     """Notice, details, parameters and what is returned, of one function, event or error."""
-    told, more = user.get(key, {}).get(signature, {}), developer.get(key, {}).get(signature, {})
+    told, more = user.get(key, {}).get(described, {}), developer.get(key, {}).get(described, {})
     if isinstance(told, list):
         told = told[0]
     if isinstance(more, list):
@@ -112,9 +116,10 @@ def _type(parameter: Mapping[str, Any]) -> str:
     return f"({','.join(_type(one) for one in parameter['components'])}){kind[5:]}"
 
 
-def _compile() -> Mapping[str, Any]:
+def compile_shown() -> Mapping[str, Any]:
+    """ABI and NatSpec of each contract, by its file and its name."""
     sources: dict[str, str] = {}
-    waiting = [f"contracts/src/{path}" for path in _SHOWN]
+    waiting = [f"contracts/src/{path}" for path in SHOWN]
     while waiting:
         name = waiting.pop()
         if name in sources:

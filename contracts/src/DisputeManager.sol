@@ -188,7 +188,6 @@ contract DisputeManager is IDisputeManager, ReentrancyGuardTransient {
         uint96 maxDeposit
     ) external nonReentrant returns (uint32 number) {
         _requireProvable(request, registrar, terms);
-        if (terms.revealWindow == 0) revert RevealsNotOffered(request.modelId);
         // The operator's time and then the demander's, both in full.
         uint256 end = block.timestamp + 2 * uint256(terms.revealWindow);
         uint256 limit = IInferenceOracle(ORACLE).disputeLimit(request);

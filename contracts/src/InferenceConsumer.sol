@@ -37,8 +37,11 @@ abstract contract InferenceConsumer is IInferenceConsumer {
     using TransientSlot for bytes32;
     using TransientSlot for TransientSlot.BooleanSlot;
 
+    /// @notice The oracle that is asked, and that alone gives notices.
     IInferenceOracle public immutable ORACLE;
+    /// @notice The oracle's staking contract, where this contract's shares of slashed bonds are claimed.
     IOperatorStaking public immutable STAKING;
+    /// @notice The ERC-20 in which fees are paid.
     IERC20 public immutable OPG;
 
     /// @notice Seconds an operator is given to answer, unless a request says otherwise.
@@ -46,7 +49,9 @@ abstract contract InferenceConsumer is IInferenceConsumer {
     /// @dev Transient, and set while `hearAgain` has the oracle take note.
     bytes32 private constant HEARING_AGAIN = keccak256("InferenceConsumer.hearAgain");
 
+    /// @notice Only the oracle gives notices.
     error NotOracle(address caller);
+    /// @notice This contract does not wait for the request, or is not its consumer.
     error UnexpectedRequest(bytes32 requestId);
     /// @notice A request asked to be `eager`, and this contract does not say what to do with such an answer.
     error EagerNotHandled();
@@ -74,7 +79,10 @@ abstract contract InferenceConsumer is IInferenceConsumer {
     /// @notice Hears a notice that failed, with all the gas of this transaction. Anyone may call it: the oracle says
     ///         that the notice is due, and checks every byte. It is heard once, as any other; a hook that reverts
     ///         takes all of this back, and says why.
-    /// @dev Here a hook runs outside of the oracle's lock, and with another caller than the oracle.
+    ///         Moves no money by itself.
+    /// @dev Here a hook runs outside of the oracle's lock, and with another caller than the oracle. Reverts with
+    ///      `UnexpectedRequest`, `PromisedTooLittle` or `NotEnoughGasForCallback`, as the oracle's `retryNotice` does, and
+    ///      as the hook does.
     /// @param terms Those of `RequestCreated`.
     /// @param commitment Of the answer; like `result`, empty for a request that came to nothing.
     function hearAgain(InferenceRequest calldata terms, AnswerCommitment calldata commitment, bytes calldata result)

@@ -42,6 +42,10 @@ contract InferenceOracle is IInferenceOracle, EIP712, ReentrancyGuardTransient {
     /// @inheritdoc IInferenceOracle
     uint256 public constant MAX_INPUT_BYTES = 98_304;
     /// @inheritdoc IInferenceOracle
+    uint256 public constant MAX_RESULT_BYTES = 98_304;
+    /// @inheritdoc IInferenceOracle
+    uint256 public constant MAX_ANSWER_BATCH = 500;
+    /// @inheritdoc IInferenceOracle
     uint32 public constant MAX_CALLBACK_GAS = 2_000_000;
     /// @inheritdoc IInferenceOracle
     uint256 public constant BOND_MULTIPLE = 20;
@@ -237,6 +241,7 @@ contract InferenceOracle is IInferenceOracle, EIP712, ReentrancyGuardTransient {
         returns (ItemCode[] memory codes)
     {
         if (items.length == 0) revert EmptyBatch();
+        if (items.length > MAX_ANSWER_BATCH) revert BatchTooLarge(items.length, MAX_ANSWER_BATCH);
         codes = new ItemCode[](items.length);
         bytes32[] memory structHashes = new bytes32[](items.length);
         bytes32 domainSeparator = _domainSeparator();
@@ -618,6 +623,8 @@ contract InferenceOracle is IInferenceOracle, EIP712, ReentrancyGuardTransient {
         private
         returns (RequestSlot slot)
     {
+        // What proves a result wrong carries it whole, and must fit a transaction, too.
+        if (item.result.length > MAX_RESULT_BYTES) revert ResultTooLarge(item.result.length, MAX_RESULT_BYTES);
         uint40 settleAt = uint40(block.timestamp) + item.request.window;
         bytes32 commitmentHash = AnswerCommitmentHash.hashOf(operator, resultHash, item.traceRoot);
         slot = RequestSlotLibrary.answered(settleAt, commitmentHash);

@@ -2,7 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IModelRegistry} from "./interfaces/IModelRegistry.sol";
-import {ModelTerms, UNCERTIFIED} from "./types/ModelTerms.sol";
+import {ModelTerms, Tier, UNCERTIFIED} from "./types/ModelTerms.sol";
 
 /// @title Append-only registry of models
 /// @dev Holds no funds and calls nobody. What no contract asks for lives in the registration's event.
@@ -47,6 +47,8 @@ contract ModelRegistry is IModelRegistry {
         if (terms.revealWindow > terms.challengeWindow) {
             revert RevealWindowTooLong(terms.revealWindow, terms.challengeWindow);
         }
+
+        if (terms.revealWindow == 0 && terms.tier != Tier.Unproven) revert RevealWindowMissing();
 
         modelId = terms.modelId(msg.sender);
         if (registrarOf[modelId] != address(0)) revert ModelExists(modelId);

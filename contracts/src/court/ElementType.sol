@@ -54,16 +54,6 @@ library ElementType {
         return value;
     }
 
-    /// @notice Element `index` of packed little-endian elements, as an unsigned integer. The caller checks the length.
-    function read(bytes memory data, uint256 index, uint256 bytes_) internal pure returns (uint256 bits) {
-        uint256 word;
-        // Reads 32 bytes that begin with the element; what follows it is shifted out.
-        assembly ("memory-safe") {
-            word := mload(add(add(data, 0x20), mul(index, bytes_)))
-        }
-        return reversed(word >> (8 * (32 - bytes_)), bytes_);
-    }
-
     /// @notice The bytes of a number of `bytes_` bytes in the other order: 1, 2, 4 or 8 of them.
     function reversed(uint256 value, uint256 bytes_) internal pure returns (uint256) {
         if (bytes_ == 1) return value;

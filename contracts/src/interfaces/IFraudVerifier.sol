@@ -4,8 +4,8 @@ pragma solidity 0.8.37;
 import {Verdict} from "../court/Case.sol";
 
 /// @title Judges one element of a computation, and says what a reveal must show
-/// @notice No state, no token, no clock: everything follows from the roots that it is given. What is in a proof and in
-///         a place is between the verifier and whoever writes them.
+/// @notice No state, no token, no clock: everything follows from the roots that it is given, and anyone may call it.
+///         What is in a proof and in a place is between the verifier and whoever writes them.
 interface IFraudVerifier {
     /// @notice What an answer claims: this program, on this input, gave this result by way of these tensors.
     struct Claim {

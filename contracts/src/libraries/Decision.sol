@@ -25,6 +25,7 @@ library Decision {
         Yes
     }
 
+    /// Of no labels none is the best.
     error NoScores();
 
     /// @notice The label with the best score, and whether no cheat within the bar could have made it so.

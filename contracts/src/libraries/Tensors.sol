@@ -13,12 +13,17 @@ pragma solidity ^0.8.27;
 ///         wants nothing rounded, its 32 bits (`uint32`), which can be compared as they are.
 /// @dev Readers take calldata; those ending in `Memory` take memory. Each reverts beyond the last whole element.
 library Tensors {
+    /// There are but `count` whole elements.
     error ElementOutOfBounds(uint256 index, uint256 count);
+    /// A bool is 0 or 1.
     error NotABool(uint8 value);
-    /// NaN has no place in an order, and neither NaN nor infinity is a fixed-point number.
+    /// NaN has no place in an order.
     error NotANumber(uint32 bits);
+    /// Neither NaN nor infinity is a fixed-point number.
     error NotFinite(uint32 bits);
+    /// No finite `float32` is near the number.
     error AboveFloat32(int256 value);
+    /// Of no elements none is the largest.
     error EmptyRange();
 
     int256 internal constant ONE = 1e18;

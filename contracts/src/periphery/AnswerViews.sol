@@ -100,12 +100,15 @@ contract AnswerViews is IAnswerViews {
         view
         returns (bytes memory result, bytes32 requestId, Tier tier, uint96 epsilon, ViewReceipt memory receipt)
     {
-        (address operator, bytes32 modelId, bytes32 inputHash) = abi.decode(extraData, (address, bytes32, bytes32));
+        (address asked, address operator, bytes32 modelId, bytes32 inputHash) =
+            abi.decode(extraData, (address, address, bytes32, bytes32));
         (result, receipt) = abi.decode(response, (bytes, ViewReceipt));
         InferenceRequest memory terms = receipt.request;
 
-        // The right question, of the right person. Whoever relays a receipt to another gets no further.
-        if (terms.requester != msg.sender) revert WrongCaller(msg.sender, terms.requester);
+        // The right question, of the right person. Whoever relays a receipt to another gets no further. Some libraries
+        // leave out `from` in the callback: then the caller is who asked.
+        address caller = msg.sender == address(0) ? asked : msg.sender;
+        if (terms.requester != caller) revert WrongCaller(caller, terms.requester);
         if (terms.modelId != modelId) revert WrongModel(modelId, terms.modelId);
         if (terms.inputHash != inputHash) revert WrongInput(inputHash, terms.inputHash);
         if (terms.operator != operator) revert WrongOperator(operator, terms.operator);
@@ -128,7 +131,11 @@ contract AnswerViews is IAnswerViews {
         string[] memory urls = _gateways[operator];
         if (urls.length == 0) revert NoGateways(operator);
         revert OffchainLookup(
-            address(this), urls, question, this.answerCallback.selector, abi.encode(operator, modelId, sha256(input))
+            address(this),
+            urls,
+            question,
+            this.answerCallback.selector,
+            abi.encode(msg.sender, operator, modelId, sha256(input))
         );
     }
 

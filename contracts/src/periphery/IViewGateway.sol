@@ -20,6 +20,8 @@ struct ViewReceipt {
 /// @notice No contract has this. The calldata is what `AnswerViews` hands out; the gateway's `data` is the ABI encoding
 ///         of the results.
 interface IViewGateway {
+    /// @notice The model's answer to the input, by this operator, and what opens it to the court. Asked by whoever
+    ///         follows `OffchainLookup`; `AnswerViews.answerCallback` checks what comes back.
     /// @param caller Whom the answer is for: the caller of the view.
     function answer(address caller, address operator, bytes32 modelId, bytes calldata input)
         external

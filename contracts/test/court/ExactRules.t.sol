@@ -136,9 +136,6 @@ contract ExactRulesTest is Test {
         case_ = _taps(Opcode.SUM, ElementType.INT64, ElementType.INT64, integers, TAPS);
         _snapshot(meter, selection, "SUM, 1000 int64", case_);
         _snapshot(meter, quantised, "INTEGER_DOT, 1000", _dot());
-        vm.snapshotValue("runtime-bytes", "ArithmeticRules", address(arithmetic).code.length);
-        vm.snapshotValue("runtime-bytes", "SelectionRules", address(selection).code.length);
-        vm.snapshotValue("runtime-bytes", "QuantisedRules", address(quantised).code.length);
     }
 
     function _snapshot(Meter meter, IRules rules, string memory name, Case memory case_) private {

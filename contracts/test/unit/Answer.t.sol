@@ -155,6 +155,25 @@ contract AnswerTest is OracleTest {
         oracle.answer(_item(terms), operator, signature);
     }
 
+    /// @dev The proof that a result is wrong carries all of it.
+    function test_RevertWhen_ResultIsTooLargeToBeProvenWrong() public {
+        uint256 longest = oracle.MAX_RESULT_BYTES();
+        InferenceRequest memory terms = _accepted();
+        result = new bytes(longest + 1);
+        bytes memory expected = abi.encodeWithSelector(IInferenceOracle.ResultTooLarge.selector, longest + 1, longest);
+        _expectAnswer(terms, operator, expected);
+        InferenceRequest[] memory batch = new InferenceRequest[](1);
+        batch[0] = terms;
+        bytes memory signature = _signAnswers(batch);
+        IInferenceOracle.AnswerItem[] memory items = _items(batch);
+        _expect(expected);
+        oracle.answerBatch(items, operator, signature);
+
+        result = new bytes(longest);
+        _answer(terms);
+        _assertState(terms, RequestState.Answered);
+    }
+
     function test_Answer_TakesTheNewSignerFromItsTimeOn() public {
         InferenceRequest memory terms = _accepted();
         InferenceRequest memory other = _accepted();
@@ -208,6 +227,19 @@ contract AnswerTest is OracleTest {
         _assertState(terms[2], RequestState.Accepted);
         _assertState(terms[3], RequestState.Answered);
         _assertPosition(STAKE, 3 * BOND, 1, 3);
+    }
+
+    /// @dev Evidence of a contradiction carries the hash of every answer of the batch.
+    function test_RevertWhen_BatchIsTooLargeToBeEvidence() public {
+        uint256 most = oracle.MAX_ANSWER_BATCH();
+        InferenceRequest[] memory terms = new InferenceRequest[](most + 1);
+        terms[0] = _accepted();
+        for (uint256 i = 1; i < terms.length; ++i) {
+            terms[i] = terms[0];
+        }
+        IInferenceOracle.AnswerItem[] memory items = _items(terms);
+        _expect(abi.encodeWithSelector(IInferenceOracle.BatchTooLarge.selector, most + 1, most));
+        oracle.answerBatch(items, operator, "");
     }
 
     function test_RevertWhen_BatchIsEmptyOrWronglySigned() public {

@@ -173,6 +173,25 @@ contract AnswerViewsTest is OracleTest {
         views.answerCallback(abi.encode(result, receipt), extra);
     }
 
+    /// @dev ethers and viem send the callback without `from`.
+    function test_AnswerCallback_WithoutACallerTakesWhoAsked() public {
+        ViewReceipt memory receipt = _signed(_plain());
+        bytes memory extra = _extra();
+        vm.prank(address(0));
+        (bytes memory given,,,,) = views.answerCallback(abi.encode(result, receipt), extra);
+        assertEq(given, result);
+
+        extra = abi.encode(anyone, operator, modelId, sha256(input));
+        vm.expectRevert(abi.encodeWithSelector(IAnswerViews.WrongCaller.selector, anyone, requester), address(views));
+        vm.prank(address(0));
+        views.answerCallback(abi.encode(result, receipt), extra);
+        // Whoever calls cannot say that somebody else asked.
+        extra = _extra();
+        vm.expectRevert(abi.encodeWithSelector(IAnswerViews.WrongCaller.selector, anyone, requester), address(views));
+        vm.prank(anyone);
+        views.answerCallback(abi.encode(result, receipt), extra);
+    }
+
     function test_AnswerCallback_RefusesAnotherModel() public {
         InferenceRequest memory terms = _plain();
         terms.modelId = keccak256("another");
@@ -417,7 +436,7 @@ contract AnswerViewsTest is OracleTest {
     }
 
     function _extra() private view returns (bytes memory) {
-        return abi.encode(operator, modelId, sha256(input));
+        return abi.encode(requester, operator, modelId, sha256(input));
     }
 
     function _windowOutOfBounds(uint32 window) private pure returns (bytes memory) {

@@ -65,11 +65,6 @@ contract DisputeGasTest is DisputeTest {
         vm.snapshotGasLastCall(GROUP, "slashEquivocation");
     }
 
-    function test_RuntimeSize() public {
-        vm.snapshotValue("runtime-bytes", "DisputeManager", court.code.length);
-        assertLt(court.code.length, 20_000);
-    }
-
     /// @dev Accounts and counters that a verb touches have been touched before.
     function _slashBefore() private {
         InferenceRequest memory terms = _answered();

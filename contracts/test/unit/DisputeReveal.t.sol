@@ -132,20 +132,13 @@ contract DisputeRevealTest is DisputeTest {
         disputes.demandReveal(terms, commitment, anyone, modelTerms, _place(0), 2 * BASE);
     }
 
-    function test_RevertWhen_PlaceIsNoneOrTheModelGivesNoTime() public {
+    function test_RevertWhen_PlaceIsNone() public {
         InferenceRequest memory terms = _answered();
         AnswerCommitment memory commitment = _commitment();
         ModelTerms memory modelTerms = _modelTerms();
         bytes memory place = abi.encode(keccak256("another program"), _leaves(0));
         vm.expectRevert(MockVerifier.PlaceMalformed.selector);
         disputes.demandReveal(terms, commitment, anyone, modelTerms, place, BASE);
-
-        modelTerms.revealWindow = 0;
-        vm.prank(anyone);
-        modelId = registry.register(modelTerms, "model", "{}", "");
-        terms = _answered();
-        _expectRevert(abi.encodeWithSelector(IDisputeManager.RevealsNotOffered.selector, modelId));
-        disputes.demandReveal(terms, commitment, anyone, modelTerms, _place(0), BASE);
     }
 
     // ---- revealing

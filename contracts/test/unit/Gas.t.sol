@@ -160,15 +160,6 @@ contract GasTest is OracleTest {
         vm.snapshotGasLastCall(GROUP, "deposit");
     }
 
-    function test_RuntimeSizes() public {
-        vm.snapshotValue("runtime-bytes", "InferenceOracle", address(oracle).code.length);
-        vm.snapshotValue("runtime-bytes", "OperatorStaking", address(staking).code.length);
-        vm.snapshotValue("runtime-bytes", "ModelRegistry", address(registry).code.length);
-        assertLt(address(oracle).code.length, 20_000);
-        assertLt(address(staking).code.length, 20_000);
-        assertLt(address(registry).code.length, 20_000);
-    }
-
     function _settleItems(RequestParams memory params) private returns (IInferenceOracle.SettleItem[] memory items) {
         items = new IInferenceOracle.SettleItem[](10);
         for (uint256 i; i < items.length; ++i) {

@@ -75,6 +75,11 @@ contract RegistryTest is Test {
         terms.schemaHash = 0;
         _expect(abi.encodeWithSelector(IModelRegistry.SchemaHashMismatch.selector, 0, keccak256("{}")), terms);
         terms = _terms();
+        terms.revealWindow = 0;
+        _expect(abi.encodeWithSelector(IModelRegistry.RevealWindowMissing.selector), terms);
+        terms.tier = Tier.Unproven;
+        _register(terms);
+        terms = _terms();
         terms.revealWindow = terms.challengeWindow + 1;
         _expect(abi.encodeWithSelector(IModelRegistry.RevealWindowTooLong.selector, 3_601, 3_600), terms);
         terms.revealWindow = terms.challengeWindow;
@@ -83,7 +88,7 @@ contract RegistryTest is Test {
 
     function test_RevertWhen_ChallengeWindowIsOutOfBounds() public {
         ModelTerms memory terms = _terms();
-        terms.revealWindow = 0;
+        terms.revealWindow = 1;
         uint32[2] memory wrong = [uint32(599), 7 days + 1];
         for (uint256 i; i < 2; ++i) {
             terms.challengeWindow = wrong[i];

@@ -344,7 +344,6 @@ contract ViewCreditTest is CreditTest {
         vm.prank(payer);
         credit.withdraw(operator);
         vm.snapshotGasLastCall("credit", "withdraw");
-        vm.snapshotValue("runtime-bytes", "ViewCredit", address(credit).code.length);
     }
 
     // ---- inside
