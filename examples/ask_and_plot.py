@@ -43,7 +43,7 @@ from oracle.bootstrap.connection import client
 from oracle.bootstrap.verify import Options, verify_answer
 from oracle.client import InferenceAnswer, NoAnswer, OracleClient, OracleError, format_opg
 from oracle.devnet.samples import sample
-from oracle.settings import load
+from oracle.settings_file import load
 
 MODEL = "digits-mlp"
 HOW_MANY = 6

@@ -1,33 +1,24 @@
-"""Everything that can be set, in one documented place: a TOML file, then ORACLE_* variables.
+"""Everything that can be set, in one documented place: names, kinds, defaults and meanings.
 
-Unknown keys are refused in both. Holds paths to secrets, never secrets. Reads no chain and no key.
+Holds paths to secrets, never secrets. Reads no file, no chain and no key: `settings_file` loads.
 """
 
 from __future__ import annotations
 
-import difflib
-import os
-import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr
 from pydantic_core import PydanticCustomError
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from oracle.core.types import opg
 from oracle.core.view_price import read_prices
 from oracle.errors import ConfigurationError, InputError
 
 DEFAULT_FILES = (Path("oracle.toml"), Path(".oracle/oracle.toml"))
-_PREFIX = "ORACLE_"
-_OTHER_VARIABLES = {"ORACLE_CONFIG", "ORACLE_ANVIL", "ORACLE_KEYSTORE_PASSWORD"}
+VARIABLE_PREFIX: Final = "ORACLE_"
 
 REQUIRED: Final = ("rpc_url", "deployment", "operator", "signer_keystore", "password_file")
 """What a node on a public chain cannot do without, unless a remote signer has its key. A local
@@ -41,10 +32,12 @@ GROUPS: Final[Mapping[str, str]] = {
     "poll_seconds": "The chain",
     "minimum_fee_opg": "What to take on",
     "answer_batch": "Transactions",
+    "hang_seconds": "Health and ending",
     "lease_seconds": "Several workers",
-    "trace_budget": "Traces",
+    "trace_budget_bytes": "Traces",
     "views": "Answers in views",
     "private": "The operator's own server",
+    "watcher_port": "The watcher",
     "log_format": "Output",
 }
 
@@ -76,7 +69,7 @@ def _checked(text: str, read: Callable[[str], object]) -> str:
 class Settings(BaseSettings):
     """One field a setting; the descriptions are the documentation."""
 
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=VARIABLE_PREFIX, extra="forbid", frozen=True)
 
     # where
     data_dir: Path = Field(Path(".oracle"), description="Everything this installation writes.")
@@ -234,6 +227,8 @@ class Settings(BaseSettings):
     max_fee_gwei: float = Field(
         500.0, gt=0, description="Largest fee per gas ever offered, in gwei."
     )
+
+    # health and ending
     hang_seconds: float = Field(
         300.0,
         gt=0,
@@ -266,7 +261,7 @@ class Settings(BaseSettings):
     )
 
     # traces
-    trace_budget: int = Field(10 << 30, ge=0, description="Most bytes of traces on the disk.")
+    trace_budget_bytes: int = Field(10 << 30, ge=0, description="Most bytes of traces on the disk.")
     serve_host: str = Field("127.0.0.1", description="Address on which traces are served.")
     serve_port: int = Field(
         0,
@@ -314,6 +309,7 @@ class Settings(BaseSettings):
         None, description="File with the token that its actions ask for; none: it only shows."
     )
 
+    # the watcher
     watcher_port: int | None = Field(
         None,
         ge=0,
@@ -332,6 +328,11 @@ class Settings(BaseSettings):
 
     _without_file: bool = PrivateAttr(False)
     _folder: Path | None = PrivateAttr(None)
+
+    def read_from(self, file: Path) -> None:
+        """Notes the file that they were read from, or would have been if it were there."""
+        self._without_file = not file.is_file()
+        self._folder = file.absolute().parent if file.is_file() else None
 
     def lacking(self, problem: str, *, hint: str) -> ConfigurationError:
         """The error for what settings do not say; where no file was found, that is said first."""
@@ -394,89 +395,3 @@ def groups() -> Iterator[tuple[str, list[str]]]:
             heading, names = GROUPS[name], []
         names.append(name)
     yield heading, names
-
-
-def load(file: Path | None = None, **overrides: Any) -> Settings:
-    """Settings from defaults, then the file, then the environment, then `overrides`.
-
-    Args:
-        file: TOML file; by default ORACLE_CONFIG, ./oracle.toml or ./.oracle/oracle.toml.
-        overrides: command-line options; None means not given.
-
-    Raises:
-        ConfigurationError: a missing file, an unknown key or a bad value, each by name.
-    """
-    chosen = file or (Path(os.environ["ORACLE_CONFIG"]) if "ORACLE_CONFIG" in os.environ else None)
-    if chosen is not None and not chosen.is_file():
-        raise ConfigurationError(
-            f"there is no settings file {chosen.absolute()}", hint="`oracle init` writes one"
-        )
-    path = chosen or next((one for one in DEFAULT_FILES if one.is_file()), DEFAULT_FILES[0])
-    _refuse_unknown_variables()
-
-    class _FromFile(Settings):
-        @classmethod
-        def settings_customise_sources(
-            cls,
-            settings_cls: type[BaseSettings],
-            init_settings: PydanticBaseSettingsSource,
-            env_settings: PydanticBaseSettingsSource,
-            dotenv_settings: PydanticBaseSettingsSource,
-            file_secret_settings: PydanticBaseSettingsSource,
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, path)
-
-    given = {name: value for name, value in overrides.items() if value is not None}
-    try:
-        settings = _FromFile(**given)
-    except ValidationError as error:
-        problems = "; ".join(_in_words(problem, path, given) for problem in error.errors())
-        raise ConfigurationError(
-            f"bad settings: {problems}",
-            hint=f"see {path}, the ORACLE_* variables and `oracle settings`",
-        ) from None
-    except ValueError as error:  # tomllib.TOMLDecodeError
-        raise ConfigurationError(f"{path} is not TOML: {error}") from None
-    found = Settings.model_construct(**settings.model_dump())
-    found._without_file = not path.is_file()
-    found._folder = path.absolute().parent if path.is_file() else None
-    return found
-
-
-def _in_words(problem: Any, file: Path, given: Mapping[str, Any]) -> str:
-    """Which setting is wrong, where it stands, and what was probably meant."""
-    name = str(problem["loc"][0])
-    variable = _PREFIX + name.upper()
-    if name in given:
-        place = "option"
-    elif variable in os.environ:
-        place = variable
-    else:
-        place = f"{file}{_line_of(name, file)}"
-    if problem["type"] == "extra_forbidden":
-        return f"{name} ({place}) is no setting{_meant(name, Settings.model_fields)}"
-    return f"{name} ({place}): {problem['msg']}"
-
-
-def _line_of(name: str, file: Path) -> str:
-    """The number of the line on which a key or a table stands, where it is found."""
-    pattern = re.compile(rf"""\s*\[?\s*["']?{re.escape(name)}["']?\s*[=.\]]""")
-    lines = file.read_text().splitlines() if file.is_file() else []
-    found = next((number for number, text in enumerate(lines, 1) if pattern.match(text)), None)
-    return "" if found is None else f", line {found}"
-
-
-def _meant(name: str, known: Collection[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    return f": do you mean {close[0]}?" if close else ""
-
-
-def _refuse_unknown_variables() -> None:
-    known = {_PREFIX + name.upper() for name in Settings.model_fields} | _OTHER_VARIABLES
-    unknown = sorted(name for name in os.environ if name.startswith(_PREFIX) and name not in known)
-    if unknown:
-        raise ConfigurationError(
-            "unknown environment variable: "
-            + "; ".join(f"{name}{_meant(name, known)}" for name in unknown),
-            hint="`oracle settings` lists what can be set",
-        )

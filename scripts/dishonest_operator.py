@@ -23,7 +23,8 @@ from oracle.bootstrap.node import run_node
 from oracle.core.types import address
 from oracle.errors import ConfigurationError
 from oracle.inference.model_library import ModelLibrary
-from oracle.settings import Settings, load
+from oracle.settings import Settings
+from oracle.settings_file import load
 
 KEPT_BITS = 3
 FRACTION_BITS = 23

@@ -38,7 +38,7 @@ from oracle.errors import InputError, NoAnswer
 from oracle.inference.model_library import ModelLibrary
 from oracle.inference.probe_rows import probe_rows
 from oracle.ports.inference import Tensors
-from oracle.settings import load
+from oracle.settings_file import load
 from oracle.watcher.policy import WatcherPolicy
 
 Say = Callable[[str], None]

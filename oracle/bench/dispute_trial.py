@@ -164,7 +164,7 @@ class _Court:
             schema_hash=schema.schema_hash,
             tier=Tier.ROUNDED,
             challenge_window=_WINDOW,
-            reveal_window=0,
+            reveal_window=_WINDOW // 4,
             min_bond=10 * OPG,
             epsilon=UNCERTIFIED,
         )

@@ -6,34 +6,45 @@ it. Knows no chain and measures no time.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from oracle.bootstrap.models import PreparedModel, prepare_model
+from oracle.bootstrap.models import prepare_model
 from oracle.bootstrap.sample_rows import read_rows
 from oracle.bootstrap.source_comparison import SourceComparison
-from oracle.core.decision import decide
-from oracle.core.model import error_bar
+from oracle.certificate.certificate import Certificate
 from oracle.devnet.samples import Sample, samples
 from oracle.inference.program_session import open_program
 from oracle.inference.provider import CPU
 from oracle.inference.session import SessionSettings
-from oracle.program.manifest import GIVEN
+from oracle.program.manifest import GIVEN, SourceDifference
 
 
-def measure(most: int, say: Callable[[str], None]) -> dict[str, Any]:
-    """One entry per sample model, over at most `most` held-out rows."""
+def measure(say: Callable[[str], None]) -> dict[str, Any]:
+    """One entry per sample model, over all of its held-out rows."""
     found = []
     for sample in samples():
         say(sample.name)
-        found.append(_measured(sample, most))
+        found.append(_measured(sample))
     return {"models": found}
 
 
-def _measured(sample: Sample, most: int) -> dict[str, Any]:
+def error_bar(certificate: Certificate | None) -> str:
+    """Epsilon in two digits, and what it is where it is not proved."""
+    if certificate is None or certificate.kind == "none":
+        return "none"
+    proved = certificate.kind == "proved"
+    return f"{certificate.epsilon:.1e}" + ("" if proved else f" ({certificate.kind})")
+
+
+def distance(difference: SourceDifference) -> str:
+    """From the source model: the largest of any output, and whether a label is another."""
+    return f"{difference.largest:.1e}" + (", other labels" if difference.other_rows else "")
+
+
+def _measured(sample: Sample) -> dict[str, Any]:
     prepared = prepare_model(sample.file, manifest=sample.manifest())
     assert prepared.compiled is not None
     loaded = open_program(
@@ -45,10 +56,8 @@ def _measured(sample: Sample, most: int) -> dict[str, Any]:
         settings=SessionSettings(),
     )
     source = SourceComparison(sample.file.read_bytes(), prepared.schema)
-    rows = read_rows(sample.held_out, prepared.schema, most=most)
-    truth = sample.held_out_samples()[1][: len(rows)]
     answers = []
-    for row in rows:
+    for row in read_rows(sample.held_out, prepared.schema):
         answers.append(loaded.run(row, 1).outputs)
         source.add(row, answers[-1])
     difference = source.found(GIVEN)
@@ -56,13 +65,10 @@ def _measured(sample: Sample, most: int) -> dict[str, Any]:
     return {
         "model": sample.name,
         "tier": prepared.tier.name.lower(),
-        "held_out": _score(answers, truth),
-        "epsilon": error_bar(prepared.epsilon),
-        "ambiguous": _ambiguous(answers, prepared),
+        "held_out": _score(answers, sample.held_out_samples()[1]),
+        "epsilon": error_bar(prepared.certificate),
         "trace_bytes": loaded.program.row_trace_bytes,
-        "instructions": len(loaded.program.instructions),
-        "from_source": f"{difference.largest:.1e}"
-        + (", other labels" if difference.other_rows else ""),
+        "from_source": distance(difference),
     }
 
 
@@ -71,22 +77,7 @@ def _score(answers: list[dict[str, Any]], truth: Any) -> str:
     first = [next(iter(answer.values())).reshape(-1)[0] for answer in answers]
     if np.asarray(first).dtype.kind != "f":
         right = int(sum(a == b for a, b in zip(first, truth, strict=True)))
-        return f"{right}/{len(first)} right"
+        return f"{right / len(first):.2%} of {len(first)}"
     errors = np.asarray(first, np.float64) - truth
-    return f"R² {1 - float((errors**2).sum() / ((truth - truth.mean()) ** 2).sum()):.3f}"
-
-
-def _ambiguous(answers: list[dict[str, Any]], prepared: PreparedModel) -> str:
-    """How many classifications a contract would be told are too close to call."""
-    scores = [
-        value.reshape(-1)
-        for answer in answers
-        for value in answer.values()
-        if value.dtype.kind == "f" and value.size > 1
-    ]
-    if not scores or prepared.certificate is None:
-        return "–"
-    bound = prepared.certificate.epsilon
-    epsilon = bound if math.isfinite(bound) else None
-    unclear = sum(not decide(one.tolist(), epsilon).clear for one in scores)
-    return f"{unclear} of {len(scores)}"
+    explained = 1 - float((errors**2).sum() / ((truth - truth.mean()) ** 2).sum())
+    return f"R² {explained:.3f} on {len(first)}"

@@ -15,8 +15,6 @@ from oracle.chain.logs import LogScanner
 from oracle.chain.wire import quantity, to_int
 from oracle.core import event as events
 
-TRANSACTION_GAS = 21_000
-
 
 @dataclass(frozen=True, slots=True)
 class BlockUse:

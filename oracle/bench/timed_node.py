@@ -16,7 +16,8 @@ from oracle.bench.timing import Ledger
 from oracle.bootstrap.node import run_node
 from oracle.core.types import address
 from oracle.errors import ConfigurationError
-from oracle.settings import Settings, load
+from oracle.settings import Settings
+from oracle.settings_file import load
 
 MODULE = "oracle.bench.timed_node"
 TIMES_FILE = "times.json"

@@ -118,9 +118,9 @@ class Doctor:
         if free < _LITTLE_DISK_BYTES:
             mend = "free some: without room for a trace, no answer is signed"
             return Finding("data directory", CheckStatus.WARNING, told, mend)
-        if free < self._settings.trace_budget:
-            budget = self._settings.trace_budget / 2**30
-            mend = f"traces may take {budget:.1f} GiB: lower trace_budget, or free some"
+        if free < self._settings.trace_budget_bytes:
+            budget = self._settings.trace_budget_bytes / 2**30
+            mend = f"traces may take {budget:.1f} GiB: lower trace_budget_bytes, or free some"
             return Finding("data directory", CheckStatus.WARNING, told, mend)
         return Finding("data directory", CheckStatus.GOOD, told)
 

@@ -24,7 +24,8 @@ from oracle.chain.keystore import (
 )
 from oracle.core.types import Address
 from oracle.errors import ConfigurationError, InputError
-from oracle.settings import REQUIRED, Settings, groups, load
+from oracle.settings import REQUIRED, Settings, groups
+from oracle.settings_file import load
 
 KEYS_FOLDER: Final = Path("keys")
 _KNOWN: Final = frozenset(Settings.model_fields)

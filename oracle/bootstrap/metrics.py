@@ -80,7 +80,7 @@ class _Scrape:
             stored = await self._stored()
         except StorageError:  # the node says so itself, and what else is known is wanted now
             stored = None
-        funds, door = self._parts.guards.funds, self._parts.door
+        funds, gateway = self._parts.guards.funds, self._parts.view_gateway
         return NodeFigures(
             version=__version__,
             heartbeat=self._node.heartbeat(),
@@ -91,7 +91,9 @@ class _Scrape:
             answer_seconds=self._answer_seconds,
             inference_seconds=self._inference_seconds,
             restarts=self._parts.engine.restarts,
-            views=None if door is None else ViewFigures(door.tally.answered, door.tally.refused),
+            views=None
+            if gateway is None
+            else ViewFigures(gateway.tally.answered, gateway.tally.refused),
         )
 
     async def _stored(self) -> Stored:

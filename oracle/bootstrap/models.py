@@ -13,13 +13,13 @@ from oracle.certificate.certificate import Certificate
 from oracle.certificate.certify import certify
 from oracle.chain.contracts import Contracts
 from oracle.chain.sender import TransactionSender
-from oracle.core.model import UNCERTIFIED, ModelTerms
-from oracle.core.schema import ModelSchema
+from oracle.core.model import UNCERTIFIED, Model, ModelTerms
+from oracle.core.schema import DEFAULT_MAX_BATCH, ElementType, ModelSchema
 from oracle.core.types import ZERO_BYTES32, Tier
 from oracle.court.proof_size import require_provable
 from oracle.devnet.bring_up import register_model
-from oracle.errors import ProgramError
-from oracle.inference.model_file import ModelFile, inspect, read_bounded
+from oracle.errors import ModelFileError, NotFound, ProgramError, SchemaError
+from oracle.inference.model_file import ModelFile, inspect, parse, read_bounded
 from oracle.inference.model_library import ModelLibrary
 from oracle.inference.program_session import LoadedProgram, open_program
 from oracle.inference.provider import CPU
@@ -30,10 +30,16 @@ from oracle.program.encoding import encode
 from oracle.program.instruction import Trace
 from oracle.program.manifest import ProgramManifest
 from oracle.program.profile import profile_hash
+from oracle.program.source.model_schema import read_schema
 
 Progress = Callable[[str], None]
 
 CERTIFIED_ROWS: Final = 32
+
+_FLOAT32_INPUTS: Final = (
+    "its inputs are double: export it with float32 inputs, as in "
+    "skl2onnx.to_onnx(model, X[:1].astype(np.float32))"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +69,30 @@ class PreparedModel:
 
 @dataclass(frozen=True, slots=True)
 class AddedModel:
-    """What came of adding a file. `advice` is None in the UNPROVEN tier."""
+    """What came of adding a file. `advice` is None in the UNPROVEN tier; `before` is the model as
+    it was registered already, live or not, with its name."""
 
     id: bytes
     name: str
     prepared: PreparedModel
     terms: ModelTerms
     advice: RevealAdvice | None = None
+    before: Model | None = None
+
+
+def inspect_model(path: Path) -> ModelFile:
+    """As `inspect`; of a model of doubles that onnxruntime cannot run, says what mends that."""
+    try:
+        return inspect(path)
+    except ModelFileError as error:
+        try:
+            model = parse(read_bounded(path), name=path.name)
+            schema = read_schema(model, max_batch=DEFAULT_MAX_BATCH)
+        except (ModelFileError, SchemaError):
+            raise error from None
+        if _takes_doubles(schema):  # the file is in order: it is the runtime that refuses it
+            error.hint = _FLOAT32_INPUTS
+        raise
 
 
 def prepare_model(
@@ -95,12 +118,17 @@ def prepare_model(
         ProgramError: it cannot be judged, or the manifest is of another model; the hint says
             what could be done.
     """
-    inspected = inspect(path)
+    inspected = inspect_model(path)
     if tier is Tier.UNPROVEN:
         return PreparedModel(inspected, inspected.sha256, tier, inspected.schema, None, None)
     say(f"compiling {path.name}")
     source = read_bounded(path)
-    compiled = compile_model(source, name=path.name, tier=tier)
+    try:
+        compiled = compile_model(source, name=path.name, tier=tier)
+    except ProgramError as error:
+        if _takes_doubles(inspected.schema) and ElementType.FLOAT64.value in error.message:
+            error.hint = _FLOAT32_INPUTS
+        raise
     require_provable(compiled.program, encode(compiled.program))
     if manifest is None:
         manifest = _measured(compiled, source, path.name, rows, certify_on, say)
@@ -122,6 +150,10 @@ def prepare_model(
     return PreparedModel(
         inspected, manifest.root, manifest.tier, compiled.schema, compiled, manifest
     )
+
+
+def _takes_doubles(schema: ModelSchema) -> bool:
+    return any(spec.element is ElementType.FLOAT64 for spec in schema.inputs)
 
 
 def _measured(
@@ -166,6 +198,9 @@ async def add_model(
 ) -> AddedModel:
     """Keeps a prepared model and its manifest, and registers it, where it is not done already.
 
+    A model that is registered keeps its name, and one that was deprecated stays so: an id is of the
+    terms and the registrar alone.
+
     Args:
         reveal_window: seconds to show what is demanded of a trace; by default what
             `oracle.bootstrap.reveal_window` suggests.
@@ -200,7 +235,12 @@ async def add_model(
         min_bond=min_bond,
         epsilon=prepared.epsilon,
     )
+    try:
+        before = await contracts.registry.model(terms.model_id(registrar.address))
+    except NotFound:
+        before = None
     model_id = await register_model(
         registrar, contracts, terms, name=name, schema=prepared.schema, uri=uri
     )
-    return AddedModel(model_id, name, prepared, terms, advice)
+    name = name if before is None else before.name
+    return AddedModel(model_id, name, prepared, terms, advice, before)

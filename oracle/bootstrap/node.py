@@ -110,8 +110,8 @@ async def _at_work(parts: Parts) -> AsyncIterator[Node]:
     work = work_of(parts)
     node = _node(parts, work)
     async with AsyncExitStack() as opened:
-        if parts.door is not None:
-            opened.push_async_callback(parts.door.close)
+        if parts.view_gateway is not None:
+            opened.push_async_callback(parts.view_gateway.close)
         node.private = await opened.enter_async_context(open_private(parts, node))
         _log.info(
             "node",
@@ -142,9 +142,9 @@ async def _at_work(parts: Parts) -> AsyncIterator[Node]:
         await opened.enter_async_context(
             ringing(settings, deployment.chain_id, ring, lambda: parts.watch.head)
         )
-        if parts.door is not None:
+        if parts.view_gateway is not None:
             await look_at_gateways(parts)
-            parts.door.open(node)
+            parts.view_gateway.open(node)
         yield node
 
 

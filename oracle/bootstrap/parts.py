@@ -22,7 +22,7 @@ from oracle.bootstrap.leading import lead_of, leases_of, paid_by, paying_key
 from oracle.bootstrap.readiness import require_registered
 from oracle.bootstrap.receipts import NodeReceipts
 from oracle.bootstrap.serving import Serving, open_serving
-from oracle.bootstrap.view_door import ViewDoor, view_door
+from oracle.bootstrap.view_gateway import NodeViewGateway, opened_view_gateway
 from oracle.chain.credit_contract import CreditBinding
 from oracle.chain.deployment import Deployment
 from oracle.chain.gateway import Gateway
@@ -94,7 +94,7 @@ class Parts:
         offers: the operator's own, as they stand.
         library: the models that are here.
         engine: the process that runs them.
-        door: where views are asked for; None where settings name none.
+        view_gateway: where views are asked for; None where settings name none.
         leases: who leads, among the workers that share the database; `lead` is this one's part.
         guards: what keeps a failing or penniless node from taking more on.
         payer: the key that pays, where it is not the signer's.
@@ -117,7 +117,7 @@ class Parts:
     engine: SupervisedEngine
     storage: Storage
     serving: Serving
-    door: ViewDoor | None
+    view_gateway: NodeViewGateway | None
     leases: LeaseStore
     lead: Lead
     guards: Guard
@@ -185,9 +185,9 @@ async def open_parts(
             chain=reader,
             registry=models,
         )
-        door = view_door(settings, deployment, clock)
+        view_gateway = opened_view_gateway(settings, deployment, clock)
         serving = await opened.enter_async_context(
-            open_serving(settings, library, clock, receipts, door)
+            open_serving(settings, library, clock, receipts, view_gateway)
         )
         register = StakingBinding(rpc, deployment.staking)
         payer = await paying_key(settings)
@@ -280,7 +280,7 @@ async def open_parts(
             engine=engine,
             storage=storage,
             serving=serving,
-            door=door,
+            view_gateway=view_gateway,
             leases=leases,
             lead=lead,
             guards=guards,

@@ -43,7 +43,9 @@ async def open_serving(
         StorageError: another process has them, or they cannot be read.
         ConfigurationError: the address cannot be had.
     """
-    traces = open_trace_store(settings.trace_store, budget_bytes=settings.trace_budget, clock=clock)
+    traces = open_trace_store(
+        settings.trace_store, budget_bytes=settings.trace_budget_bytes, clock=clock
+    )
     try:
         programs = PublishedPrograms(library)
         prover = TraceProver(traces, programs)

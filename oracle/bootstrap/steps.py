@@ -6,7 +6,7 @@ it. Opens nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -24,11 +24,11 @@ from oracle.service.accept import Accept
 from oracle.service.admit import Admit
 from oracle.service.adopt import Adopt
 from oracle.service.answer import Answer
+from oracle.service.estimate import Estimator
 from oracle.service.infer import Infer
 from oracle.service.lead import afresh
 from oracle.service.node import Duty, Step
 from oracle.service.post import Post
-from oracle.service.reckon import Reckon
 from oracle.service.retain import Retain
 from oracle.service.reveal import Reveal, RevealPolicy
 from oracle.service.settle import Settle
@@ -39,6 +39,9 @@ _FOLLOW_SECONDS: Final = 1.0
 _ADOPT_SECONDS: Final = 2.0
 _RETAIN_SECONDS: Final = 10.0
 _OFFERS_SECONDS: Final = 60.0
+
+_FLOOR: Final = 1.25
+"""Of a duty's period: how long a step waits for its doorbell, on the monotonic clock."""
 
 _LED: Final = {"watch", "admit", "accept", "settle", "adopt", "collect"}
 """Steps of the one worker that reads the chain; a second would do the same."""
@@ -95,7 +98,7 @@ def work_of(parts: Parts) -> Work:
             idle_seconds=settings.poll_seconds,
         ),
         Step("follow", partial(rpc.on_one_endpoint, follow), wakes=("answer", "settle")),
-        Step("retain", Retain(ports.traces, parts.clock).cycle),
+        Step("retain", Retain(ports.traces, ports.jobs).cycle),
         Step("keys", parts.keys.cycle, idle_seconds=settings.signer_check_seconds),
         Step(
             "adopt",
@@ -111,8 +114,9 @@ def work_of(parts: Parts) -> Work:
     ]
     if ports.credit is not None:
         steps.append(collecting(parts, ports.credit))
-    if parts.door is not None:
-        steps.append(parts.door.furnish(partial(views_of, parts), lead))
+    if parts.view_gateway is not None:
+        steps.append(parts.view_gateway.furnish(partial(views_of, parts), lead))
+    give_duties_a_floor(steps, duties_of(settings))
     parts.guards.watch(steps, settings, parts.engine)
     for step in steps:
         if step.name in _LED:
@@ -120,6 +124,15 @@ def work_of(parts: Parts) -> Work:
         elif step.name in _SENDING:
             step.needs = lead.key
     return Work(steps, reveal, unserved)
+
+
+def give_duties_a_floor(steps: Sequence[Step], duties: Sequence[Duty]) -> None:
+    """The scheduler goes by the wall clock: one that is set back rings nobody until it is again
+    where it was."""
+    every_seconds = {duty.step: duty.every_seconds for duty in duties}
+    for step in steps:
+        if step.name in every_seconds:
+            step.idle_seconds = _FLOOR * every_seconds[step.name]
 
 
 def duties_of(settings: Settings) -> list[Duty]:
@@ -185,7 +198,7 @@ def _infer(parts: Parts) -> Infer:
         parts.deployment.domain,
         parts.operator,
         breaker=parts.guards.breaker,
-        reckon=Reckon(ports.gateway, parts.clock, parts.policy).bound,
+        estimate=Estimator(ports.gateway, parts.clock, parts.policy).bound,
         promised=ViewPromises(ports.views, ports.traces),
     )
 

@@ -1,4 +1,4 @@
-"""What is behind the door of views, and the step that collects what they earn, over a node's parts.
+"""What a node's gateway of views is made of, and the step that collects what views earn.
 
 Knows what each of them gets; how an answer comes about, and when a debt is drawn, is `service`.
 """
@@ -19,7 +19,7 @@ from oracle.service.collect import Collect
 from oracle.service.node import Step
 from oracle.service.view import Views
 from oracle.service.view_terms import ViewRules, ViewTerms
-from oracle.service.view_till import Till
+from oracle.service.view_vouchers import ViewVouchers
 
 _log = structlog.get_logger("oracle.views")
 
@@ -29,7 +29,7 @@ _SLOWEST_LOOK_SECONDS: Final = 60.0
 
 
 def views_of(parts: Parts, closed: Callable[[], str | None]) -> Views:
-    """The service behind the door. Args: closed: why it gives no answer now, or None."""
+    """The service behind the gateway. Args: closed: why it gives no answer now, or None."""
     settings, deployment, ports = parts.settings, parts.deployment, parts.ports
     domain = deployment.domain
     rules = ViewRules(
@@ -60,16 +60,16 @@ def views_of(parts: Parts, closed: Callable[[], str | None]) -> Views:
         parts.operator,
         closed=closed,
         handover=parts.keys.keyring,
-        till=_till(parts),
+        vouchers=_vouchers(parts),
     )
 
 
-def _till(parts: Parts) -> Till | None:
+def _vouchers(parts: Parts) -> ViewVouchers | None:
     """Where payments are taken, if the deployment has credit for them."""
     credit = parts.ports.credit
     if credit is None:
         return None
-    return Till(parts.storage.vouchers, credit, parts.clock, credit.domain, parts.operator)
+    return ViewVouchers(parts.storage.vouchers, credit, parts.clock, credit.domain, parts.operator)
 
 
 def collecting(parts: Parts, credit: CreditBinding) -> Step:
@@ -84,7 +84,7 @@ def collecting(parts: Parts, credit: CreditBinding) -> Step:
         parts.transact,
         parts.clock,
         parts.operator,
-        parts.sender,
+        lambda: parts.sender,
         enough=opg(settings.views_collect_at),
         longest_pause_seconds=longest_pause,
         wei_per_opg=settings.wei_per_opg,
@@ -94,7 +94,7 @@ def collecting(parts: Parts, credit: CreditBinding) -> Step:
 
 
 async def look_at_gateways(parts: Parts) -> None:
-    """Says so where nobody can find the door, or where no contract would check what it gives."""
+    """Says so where nobody can find the gateway, or where no contract would check what it gives."""
     views = parts.deployment.views
     next_step = "`oracle operator gateways https://…/views`, as serve_port is reached from outside"
     if views is None:

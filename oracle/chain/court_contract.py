@@ -13,6 +13,7 @@ from typing import Any, Final
 from oracle.chain.binding import Binding
 from oracle.chain.log_decoder import LogDecoder
 from oracle.chain.rpc import Rpc
+from oracle.chain.word_coder import WORD
 from oracle.core import dispute as events
 from oracle.core.dispute import (
     DemandedLeaves,
@@ -25,7 +26,8 @@ from oracle.core.event import ChainEvent, Position
 from oracle.core.model import ModelTerms
 from oracle.core.receipt import AnswerCommitment
 from oracle.core.request import Request
-from oracle.core.types import Address
+from oracle.core.types import ZERO_BYTES32, Address
+from oracle.errors import ChainUnreachable
 
 CONTRACT = "DisputeManager"
 NO_SALT = bytes(32)
@@ -113,6 +115,13 @@ class CourtBinding(Binding):
         """Shows that the trace root was made for `rows` rows."""
         return self.encode("dismiss", request.as_tuple(), demand.as_tuple(), rows, tree_root)
 
+    def meets(self, data: bytes, request: Request, demand: RevealDemand) -> bool:
+        """Whether calldata is a reveal or a dismissal of this demand, whatever it shows."""
+        # All but what is shown: offsets and lengths of leaves and path; rows and tree root.
+        reveal = self.reveal_data(request, demand, b"", ())[: -4 * WORD]
+        dismissal = self.dismiss_data(request, demand, 0, ZERO_BYTES32)[: -2 * WORD]
+        return data.startswith((reveal, dismissal))
+
     def reveal_timeout_data(self, request: Request, demand: RevealDemand) -> bytes:
         return self.encode("revealTimeout", request.as_tuple(), demand.as_tuple())
 
@@ -166,8 +175,20 @@ class CourtBinding(Binding):
         return made, pending
 
     async def is_pending(self, demand: RevealDemand) -> bool:
-        known: bool = await self.view("isPending", demand.as_tuple())
-        return known
+        """As of the head.
+
+        Raises:
+            ChainUnreachable: it is not pending, and the head is no later than the demand was made:
+                an endpoint that is behind does not know it yet.
+        """
+        head = await self._rpc.latest()
+        pending: bool = await self.view("isPending", demand.as_tuple(), block=head.number)
+        if not pending and head.timestamp <= demand.deadline - demand.window:
+            raise ChainUnreachable(
+                f"the endpoint is behind: block {head.number} is not past the demand",
+                hint="wait, or name another one in rpc_url",
+            )
+        return pending
 
     async def claimable(self, account: Address) -> int:
         """Base units that an account may claim here; shares paid at once are at the staking."""

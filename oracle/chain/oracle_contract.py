@@ -12,7 +12,7 @@ from dataclasses import astuple, dataclass
 from oracle.chain.binding import Binding
 from oracle.chain.coder import UnreadableData
 from oracle.chain.rpc import Rpc
-from oracle.core.receipt import Accept, Answer, AnswerCommitment
+from oracle.core.receipt import Accept, AnswerCommitment
 from oracle.core.request import DeliveryState, Request, RequestState
 from oracle.core.typed_data import Domain
 from oracle.core.types import Address
@@ -140,19 +140,6 @@ class OracleBinding(Binding):
         """Where there was no answer, the commitment and the result are not looked at."""
         return self.encode("retryNotice", request.as_tuple(), commitment.as_tuple(), result)
 
-    # ---- the court
-
-    def suspend_data(self, request: Request, commitment: AnswerCommitment) -> bytes:
-        return self.encode("suspend", request.as_tuple(), commitment.as_tuple())
-
-    def resume_data(self, request: Request, commitment: AnswerCommitment, settle_at: int) -> bytes:
-        return self.encode("resume", request.as_tuple(), commitment.as_tuple(), settle_at)
-
-    def void_answer_data(
-        self, request: Request, commitment: AnswerCommitment, watcher: Address
-    ) -> bytes:
-        return self.encode("voidAnswer", request.as_tuple(), commitment.as_tuple(), watcher)
-
     # ---- views
 
     async def state_of(self, request_id: bytes) -> OnChainRequest:
@@ -172,25 +159,6 @@ class OracleBinding(Binding):
         """Unix second to which disputes can push the finality of a request's answer."""
         limit: int = await self.view("disputeLimit", request.as_tuple())
         return limit
-
-    async def request_id_of(self, request: Request) -> bytes:
-        """The id as the contract computes it; equal to `request.id(domain)`."""
-        request_id: bytes = await self.view("requestIdOf", request.as_tuple())
-        return request_id
-
-    async def accept_digest(self, acceptance: Accept) -> bytes:
-        digest: bytes = await self.view("acceptDigest", astuple(acceptance))
-        return digest
-
-    async def answer_digest(self, answer: Answer) -> bytes:
-        digest: bytes = await self.view("answerDigest", answer.as_tuple())
-        return digest
-
-    async def answer_batch_digest(self, answers: Sequence[Answer]) -> bytes:
-        digest: bytes = await self.view(
-            "answerBatchDigest", [answer.as_tuple() for answer in answers]
-        )
-        return digest
 
     async def limits(self) -> OracleLimits:
         """Constants of the deployment; they never change."""

@@ -105,9 +105,11 @@ class StakingBinding(Binding):
             accepted=accepted,
         )
 
-    async def offer(self, operator: Address, model_id: bytes) -> Offer:
+    async def offer(
+        self, operator: Address, model_id: bytes, *, block: int | str = "latest"
+    ) -> Offer:
         """An offer of capacity 0 is none."""
-        return Offer(*await self.view("offers", operator, model_id))
+        return Offer(*await self.view("offers", operator, model_id, block=block))
 
     async def accepted(self, operator: Address, block: int) -> int:
         """How many requests had ever bound an operator, as of a block."""

@@ -115,18 +115,15 @@ async def overhead(
 
 
 @verb(app, "models")
-async def models(
-    rows: Annotated[int, typer.Option(min=1, help="Held-out rows of each.")] = 100,
-    as_json: Json = False,
-) -> None:
+async def models(as_json: Json = False) -> None:
     """The sample models as programs: accuracy, tier, error bar, trace, distance from the source."""
     out = output(as_json)
-    facts = await measured(out, lambda say: asyncio.to_thread(model_bench.measure, rows, say))
+    facts = await measured(out, lambda say: asyncio.to_thread(model_bench.measure, say))
     if as_json:
         out.result(facts)
         return
-    names = tuple(facts["models"][0])
-    out.table("Models", names, [[one[name] for name in names] for one in facts["models"]])
+    rows = [one | {"trace_bytes": f"{one['trace_bytes']:,}"} for one in facts["models"]]
+    out.table("Models", tuple(rows[0]), [list(one.values()) for one in rows])
     about(out, facts)
 
 

@@ -16,7 +16,8 @@ import typer
 
 from oracle.cli.output import Output
 from oracle.cli.redaction import RedactedLines, redaction_of, take_over
-from oracle.settings import DEFAULT_FILES, Settings, load
+from oracle.settings import DEFAULT_FILES, Settings
+from oracle.settings_file import load
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")]
 

@@ -12,7 +12,14 @@ from typing import Annotated
 import typer
 
 from oracle.bootstrap import connection
-from oracle.bootstrap.models import CERTIFIED_ROWS, PreparedModel, add_model, prepare_model
+from oracle.bootstrap.models import (
+    CERTIFIED_ROWS,
+    AddedModel,
+    PreparedModel,
+    add_model,
+    inspect_model,
+    prepare_model,
+)
 from oracle.bootstrap.readiness import fault_of
 from oracle.bootstrap.sample_rows import read_rows
 from oracle.chain.contracts import Contracts
@@ -22,10 +29,10 @@ from oracle.cli.context import Json, output, settings
 from oracle.cli.model_facts import certified, describe, facts, measured
 from oracle.cli.output import Output
 from oracle.cli.spoken import NONE
+from oracle.client.deprecated import ended
 from oracle.core.model import had_again
 from oracle.core.types import Address, Tier, address, format_opg, opg
 from oracle.errors import InputError
-from oracle.inference.model_file import inspect
 from oracle.inference.model_library import ModelLibrary
 from oracle.program.manifest import manifest_beside
 from oracle.settings import Settings
@@ -126,9 +133,9 @@ async def add(
     reveal_window: Annotated[
         int | None,
         typer.Option(
-            min=0,
+            min=1,
             help="Seconds that who answers has to show intermediate numbers of a run, when a "
-            "watcher asks on chain; 0: nobody can ask. By default, by how deep the model is.",
+            "watcher asks on chain. By default, by how deep the model is.",
         ),
     ] = None,
     min_bond: Annotated[str, typer.Option(help="Smallest bond, in OPG.")] = "10",
@@ -158,6 +165,7 @@ async def add(
                 min_bond=opg(min_bond),
                 reveal_window=reveal_window,
             )
+    _told_if_registered(added, name or file.stem, out, asked=name is not None)
     window_to_reveal = added.terms.reveal_window
     shown = {"id": added.id, "name": added.name, "reveal_window_seconds": window_to_reveal}
     if added.advice is not None and reveal_window is None:
@@ -175,11 +183,35 @@ async def add(
     out.result(shown | facts(prepared))
 
 
+def _told_if_registered(added: AddedModel, name: str, out: Output, *, asked: bool) -> None:
+    """Says that these terms had an id already. Raises InputError where that is not what was asked
+    for: another name, or a model that takes requests."""
+    if added.before is None:
+        return
+    if not added.before.live:
+        raise InputError(
+            f"{added.name}: this model {ended(added.before)}",
+            hint="change the window or retrain, for a new id; the file is kept here, for requests "
+            "that this one still owes an answer",
+        )
+    told = f"registered already as {added.name!r}"
+    if name == added.name:
+        out.say(told)
+        return
+    told += ", and this name stays: an id does not depend on the name"
+    if asked:
+        raise InputError(
+            f"{told} (0x{added.id.hex()})",
+            hint=f"ask it as {added.name!r}, or by its id; another --window makes another model",
+        )
+    out.say(told)
+
+
 async def _prepare(
     out: Output, file: Path, tier: TierName | None, inputs: Path | None, rows: int
 ) -> PreparedModel:
     wished = None if tier is None else Tier[tier.name]
-    given = None if inputs is None else read_rows(inputs, inspect(file).schema)
+    given = None if inputs is None else read_rows(inputs, inspect_model(file).schema)
     say: Callable[[str], None] = out.say if os.isatty(2) else lambda _: None
     with out.progress("compiling"):
         return await asyncio.to_thread(

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from oracle.bootstrap import connection
 from oracle.bootstrap.model_fetch import fetch_model
-from oracle.chain.revert_words import moment
 from oracle.cli.command import verb
 from oracle.cli.context import Json, output, settings
+from oracle.client.deprecated import require_live
 from oracle.core.types import address
 from oracle.errors import InputError
 from oracle.inference.model_library import ModelLibrary
@@ -64,16 +64,18 @@ async def deprecate(
                 f"{found.name} was registered by {found.registrar}, and the owner's key is {owner}",
                 hint="only its registrar can deprecate a model",
             )
-        if not found.live:
-            raise InputError(f"{found.name} was deprecated on {moment(found.deprecated_at)}")
+        require_live(found)
         asked = f"{found.name} (0x{found.id.hex()}) can never take a request again. End it?"
         if not yes and not typer.confirm(asked, err=True):
             raise typer.Exit(1)
         sent = await client.sender.send(
             client.registry.address, client.registry.deprecate_data(found.id)
         )
-    out.result(
-        {"deprecated": found.id, "name": found.name, "transaction": sent.hash}
-        | {"next": f"take offers for it back: oracle operator offer 0x{found.id.hex()} "
-                   "--capacity 0 --price 0 --max-bond 0"}
-    )  # fmt: skip
+        offering = [one.operator for one in await client.offers(found.id)]
+    facts: dict[str, Any] = {"deprecated": found.id, "name": found.name, "transaction": sent.hash}
+    if owner in offering:
+        facts["next"] = (
+            f"take the offer for it back: oracle operator offer 0x{found.id.hex()} "
+            "--capacity 0 --price 0 --max-bond 0"
+        )
+    out.result(facts)

@@ -7,12 +7,13 @@ from typing import Any
 
 from oracle.chain.revert_words import moment
 from oracle.cli.court_story import CourtStory, read_court_story
+from oracle.cli.not_taken import why_not_taken
 from oracle.client import InferenceAnswer, OracleClient, Story
 from oracle.client.notice import NOTICES, why_unheard
 from oracle.core import event as events
 from oracle.core.model import Model, error_bar
 from oracle.core.receipt import Receipt
-from oracle.core.request import DeliveryState
+from oracle.core.request import DeliveryState, RequestState
 from oracle.core.tensor import decode_inputs
 from oracle.core.types import ZERO_ADDRESS, format_opg
 from oracle.errors import NotFound, OracleError, TensorError
@@ -79,8 +80,11 @@ async def tell(client: OracleClient, request_id: bytes) -> tuple[dict[str, Any],
     }
     if state.delivery is DeliveryState.FAILED:
         facts["notice_failed"] = str(await why_unheard(client, story, state))
-    if story.answered is None and (why := _unusable(story, model)) is not None:
+    empty = story.answered is None or not story.answered.result
+    if empty and (why := _unusable(story, model)) is not None:
         facts["unusable_input"] = why
+    elif state.state is RequestState.REQUESTED and (why := await why_not_taken(client, story)):
+        facts["not_taken"] = why
     if story.answered is not None:
         answer = await client.result(request_id) if not _voided(story) else None
         if answer is not None:
@@ -215,6 +219,8 @@ def _text(facts: dict[str, Any], lines: list[Line]) -> str:
         text.append(f"{'':10}tx 0x{line.transaction.hex()}{gas}")
     if failed := facts.get("notice_failed"):
         text += ["", f"the notice failed; for another try (oracle notice): {failed}"]
+    if not_taken := facts.get("not_taken"):
+        text += ["", not_taken]
     if unusable := facts.get("unusable_input"):
         text += ["", f"{_consequence(facts['state'])}: {unusable}"]
     if answer := facts.get("answer"):
@@ -223,7 +229,10 @@ def _text(facts: dict[str, Any], lines: list[Line]) -> str:
             f"answer ({'final' if answer['final'] else 'not final yet'}; {answer['backing']})",
         ]
         text += [f"  {name}: {value}" for name, value in answer["outputs"].items()]
-        text.append(f"  error bar: {answer['error_bar']}")
+        if answer["outputs"]:
+            text.append(f"  error bar: {answer['error_bar']}")
+        else:
+            text.append("  no output for this input")
         for name, rows in answer["decisions"].items():
             said = ", ".join(f"{row['label']} {row['status']}" for row in rows)
             text.append(f"  decision by {name}: {said}")

@@ -21,6 +21,7 @@ from oracle.cli.command import verb
 from oracle.cli.context import Json, operator_address, output, settings
 from oracle.cli.selfcheck import check_machine
 from oracle.client import OracleClient
+from oracle.client.deprecated import require_live
 from oracle.client.offchain_lookup import gateway_trouble
 from oracle.core.endpoint import checked_endpoint
 from oracle.core.model import had_again
@@ -123,6 +124,8 @@ async def offer(
     configured = settings()
     async with connection.client(configured, "owner") as client:
         found = await client.model(model)
+        if capacity:  # what is withdrawn may be of any model
+            require_live(found)
         longest = found.terms.challenge_window if max_window is None else max_window
         terms = Offer(opg(price), opg(max_bond), capacity, min_time, longest, max_callback_gas)
         await client.sender.send(

@@ -18,11 +18,13 @@ from oracle.cli.court_story import read_court_story
 from oracle.cli.inputs import InputFile, Rounding, allowed_rounding, not_swapped, read_inputs
 from oracle.cli.interrupted import told_if_interrupted
 from oracle.cli.narrative import decision_facts, tell
+from oracle.cli.output import Output
 from oracle.cli.request_id import RequestId
+from oracle.cli.silence import told_if_silent
 from oracle.cli.spoken import spoken
 from oracle.cli.verify import named, target
 from oracle.cli.verify import write as write_receipt
-from oracle.client import InferenceAnswer, OracleClient
+from oracle.client import InferenceAnswer, OracleClient, Waiting
 from oracle.client.client import Requested
 from oracle.core.case import Case, CaseState
 from oracle.core.model import error_bar
@@ -125,8 +127,10 @@ async def request(
             # Said before the wait: whatever ends it, the fee is found again by the id.
             out.say(f"waiting for the answer to 0x{made.id.hex()}")
             seconds = time_to_answer + made.request.window + 60
-            with out.progress("waiting") as say:
-                found, voided = await _waited(client, made.id, final=wait, seconds=seconds, say=say)
+            with out.progress("waiting") as show_now:
+                found, voided = await _waited(
+                    client, made.id, final=wait, seconds=seconds, out=out, show_now=show_now
+                )
             if found is not None:
                 facts |= answer_facts(found, as_json=as_json)
             if found is not None and save is not None:
@@ -145,20 +149,25 @@ async def _waited(
     *,
     final: bool,
     seconds: float,
-    say: Callable[[str], None],
+    out: Output,
+    show_now: Callable[[str], None],
 ) -> tuple[InferenceAnswer | None, dict[str, Any]]:
     """The answer, or what became of it and its money where it was voided. Raises NoAnswer."""
     give_up_at = time.monotonic() + seconds
     try:
-        answer = await client.wait(
-            request_id, until="answered", timeout=seconds, look=lambda now: say(str(now))
-        )
+        async with told_if_silent(client, request_id, out.say) as listen:
+
+            def look(now: Waiting) -> None:
+                show_now(str(now))
+                listen(now)
+
+            answer = await client.wait(request_id, until="answered", timeout=seconds, look=look)
         if final and not answer.final:
             said = in_short(answer)
             answer = await client.wait(
                 request_id,
                 timeout=give_up_at - time.monotonic(),
-                look=lambda now: say(f"{said}; {now}"),
+                look=lambda now: show_now(f"{said}; {now}"),
             )
         return answer, {}
     except NoAnswer:
@@ -299,5 +308,6 @@ def answer_facts(answer: InferenceAnswer, *, as_json: bool) -> dict[str, Any]:
     if not as_json and answer.answerable:
         del facts["answerable"]
     elif not as_json:
+        del facts["error_bar"]  # of nothing
         facts["answerable"] = _NO_OUTPUT
     return facts

@@ -47,6 +47,11 @@ async def found_job(lookup: Lookup, given: str) -> Job:
 
 async def whole_id(given: str) -> bytes:
     """The id that was given, or the one of a job here that starts like it. Raises InputError."""
+    if not given.strip():
+        raise InputError(
+            "an empty request id",
+            hint=f"give 0x and {DIGITS} hex digits, or a saved receipt's file",
+        )
     digits = _digits(given)
     if len(digits) == DIGITS:
         return bytes.fromhex(digits)

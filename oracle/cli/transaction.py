@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from oracle.bootstrap.clock import SystemClock
-from oracle.bootstrap.hand import opened_hand
+from oracle.bootstrap.transaction_override import opened_override
 from oracle.cli.command import verb
 from oracle.cli.context import Json, output, settings
 from oracle.core.transaction import Attempt, SendOutcome, Transaction, TransactionState
@@ -45,8 +45,8 @@ async def list_transactions(
 @verb(app, "bump")
 async def bump(nonce: Nonce, as_json: Json = False) -> None:
     """Send a transaction again with higher fees, now."""
-    async with opened_hand(settings(), nonce) as (hand, stuck):
-        _tell(*await hand.bump(stuck), as_json=as_json)
+    async with opened_override(settings(), nonce) as (override, stuck):
+        _tell(*await override.bump(stuck), as_json=as_json)
 
 
 @verb(app, "cancel")
@@ -55,8 +55,8 @@ async def cancel(nonce: Nonce, as_json: Json = False) -> None:
 
     The node sends for them again half a minute later.
     """
-    async with opened_hand(settings(), nonce) as (hand, stuck):
-        _tell(*await hand.cancel(stuck), as_json=as_json)
+    async with opened_override(settings(), nonce) as (override, stuck):
+        _tell(*await override.cancel(stuck), as_json=as_json)
 
 
 def _tell(attempt: Attempt, outcome: SendOutcome, reason: str | None, *, as_json: bool) -> None:

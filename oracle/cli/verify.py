@@ -105,8 +105,12 @@ async def target(request: str) -> bytes | SavedReceipt:
 
 
 def _is_id(request: str) -> bool:
-    # What begins as an id and names no file was meant as one.
-    return is_whole(request) or (request.startswith("0x") and not Path(request).exists())
+    # What begins as an id and names no file was meant as one, and so was an unset variable.
+    return (
+        not request.strip()
+        or is_whole(request)
+        or (request.startswith("0x") and not Path(request).exists())
+    )
 
 
 def _saved(request: str) -> SavedReceipt:

@@ -17,10 +17,11 @@ from oracle.chain.rpc import Rpc, RpcPolicy
 from oracle.chain.sender import Sent, TransactionSender
 from oracle.chain.turn import turn
 from oracle.client import arguments
+from oracle.client.deprecated import require_live
 from oracle.client.market import standing_offer
 from oracle.client.notice import Told, deliver
+from oracle.client.reader import OracleReader
 from oracle.client.story import Story
-from oracle.client.view import OracleView
 from oracle.client.view_post import Posted, post
 from oracle.core.event import RequestAccepted, RequestSeen
 from oracle.core.model import Model
@@ -56,7 +57,7 @@ class Requested:
         return f"request 0x{self.id.hex()}, {'accepted' if self.accepted else 'not accepted yet'}"
 
 
-class OracleClient(OracleView):
+class OracleClient(OracleReader):
     """One deployment through one endpoint, with or without a key. Made by `connect`."""
 
     def __init__(self, rpc: Rpc, deployment: Deployment, signer: LocalSigner | None) -> None:
@@ -112,8 +113,9 @@ class OracleClient(OracleView):
         Raises:
             TensorError: the inputs do not fit the model's schema.
             NotFound: no such model, or no standing offer takes the request.
-            InputError: an argument of another type, or a time or an amount that no request can
-                have; amounts below 10^9 base units that are not 0 are taken for OPG by mistake.
+            InputError: the model was deprecated, an argument of another type, or a time or an
+                amount that no request can have; amounts below 10^9 base units that are not 0 are
+                taken for OPG by mistake.
             ContractReverted: the oracle refused the terms.
         """
         fee = None if fee is None else arguments.amount(fee, "fee")
@@ -125,6 +127,7 @@ class OracleClient(OracleView):
         inputs = arguments.arrays(inputs)
         _check_times(time_to_answer, window)
         chosen = await self.model(model)
+        require_live(chosen)
         data = encode_inputs(chosen.schema, inputs, allow_rounding=allow_rounding)
 
         def demand(fee: int) -> Demand:
@@ -208,13 +211,12 @@ class OracleClient(OracleView):
         remedies: list[list[str]] = []
         for one in await self.offers(model.id):
             asked = demand(one.offer.price if fee is None else fee)
-            later = replace(asked, seconds_left=asked.seconds_left - _SECONDS_TO_MINE)
-            objections = list(one.objections(later))
+            objections = list(one.objections(asked, _SECONDS_TO_MINE))
             if not objections:
                 return one.operator, asked
             price = format_opg(one.offer.price)
             refusals.append(f"{one.operator} from {price} OPG ({'; '.join(objections)})")
-            remedies.append(list(one.remedies(later)))
+            remedies.append(list(one.remedies(asked, _SECONDS_TO_MINE)))
         if not refusals:
             raise NotFound(
                 f"no standing offer for {model.name} takes this request: there are none",
@@ -327,6 +329,15 @@ class OracleClient(OracleView):
             if reverted.name == "DeadlineNotPassed":
                 left = request.deadline - (await self.rpc.latest()).timestamp
                 reverted.hint = f"wait {left + 1} s more, until the deadline is over"
+                if (
+                    state.state is RequestState.REQUESTED
+                    and request.requester == self.sender.address
+                ):
+                    named = f"0x{story.created.request_id.hex()}"
+                    reverted.hint = (
+                        f"nobody has taken it: `cancel` (or `oracle cancel {named}`) gives the fee "
+                        f"back at once; or {reverted.hint}"
+                    )
             raise
 
     # ---- telling the consumer

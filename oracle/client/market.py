@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from oracle.chain.logs import LogScanner
@@ -29,8 +29,16 @@ class StandingOffer:
     offer: Offer
     status: OperatorStatus
 
-    def objections(self, demand: Demand) -> Iterator[str]:
-        """Why a request would not be accepted in its own block; nothing where it would."""
+    def objections(self, demand: Demand, seconds_to_mine: int = 0) -> Iterator[str]:
+        """Why a request would not be accepted in its own block, if that is `seconds_to_mine` after
+        it was made; nothing where it would."""
+        needed = self.offer.min_time + seconds_to_mine
+        if self.offer.capacity and seconds_to_mine and demand.seconds_left < needed:
+            yield (
+                f"{demand.seconds_left} s to the deadline: its offer needs {self.offer.min_time} "
+                f"s, and {seconds_to_mine} s go for mining"
+            )
+            demand = replace(demand, seconds_left=needed)  # said of it already
         yield from self.offer.objections(demand)
         if 0 < self.offer.capacity <= self.status.unanswered:
             yield f"all of its {self.offer.capacity} places are taken"
@@ -40,7 +48,7 @@ class StandingOffer:
                 f"{format_opg(self.status.free)} OPG"
             )
 
-    def remedies(self, demand: Demand) -> Iterator[str]:
+    def remedies(self, demand: Demand, seconds_to_mine: int = 0) -> Iterator[str]:
         """What would have to change for the request to be accepted; one for each objection."""
         offer, most = self.offer, min(self.offer.max_bond, self.status.free)
         if demand.fee < offer.price:
@@ -50,8 +58,8 @@ class StandingOffer:
             yield f"lower the fee to {lower} OPG: the bond is {BOND_MULTIPLE} times as much"
         elif demand.bond > most:
             yield f"lower the bond, or the value at risk, to {format_opg(most)} OPG"
-        if demand.seconds_left < offer.min_time:
-            yield f"give {offer.min_time - demand.seconds_left} s more to answer"
+        if demand.seconds_left < (needed := offer.min_time + seconds_to_mine):
+            yield f"give {needed} s to answer (--time-to-answer {needed})"
         if demand.window > offer.max_window:
             yield f"shorten the window to {offer.max_window} s"
         if demand.callback_gas_limit > offer.max_callback_gas:
@@ -97,7 +105,7 @@ class OwnOffers:
             ChainUnreachable, ChainRefused: nothing counts as read then.
         """
         async with self._one_at_a_time:
-            await self._look()
+            await self._rpc.on_one_endpoint(self._look)
         return {model: one for model, one in sorted(self._offers.items()) if one.capacity}
 
     async def _look(self) -> None:
@@ -112,7 +120,11 @@ class OwnOffers:
             raise ChainUnreachable(f"the node sent an unreadable log: {error}") from error
         known = {place: model for place, model in self._unsure.items() if place[0] >= start}
         changed = sorted({model for _, model in found.items() ^ known.items()})
-        offers = await asyncio.gather(*(staking.offer(self._operator, one) for one in changed))
+        # As of "latest", an endpoint that is behind would give an older one, and that would stay
+        # until the next log of that offer.
+        offers = await asyncio.gather(
+            *(staking.offer(self._operator, one, block=head.number) for one in changed)
+        )
         self._offers.update(zip(changed, offers, strict=True))
         self._unsure = found
         self._next_block = max(self._next_block, head.number + 1)

@@ -23,7 +23,7 @@ from oracle.ports.contracts import OnChainRequest
 
 if TYPE_CHECKING:
     from oracle.client.client import OracleClient
-    from oracle.client.view import OracleView
+    from oracle.client.reader import OracleReader
 
 NOTICES: Final = ("answered, not final", "final", "voided")
 """What a notice says, by its number."""
@@ -96,18 +96,18 @@ async def deliver(client: OracleClient, request_id: bytes, *, all_gas: bool) -> 
     return Told(request_id, request.consumer, NOTICES[_due(state)], heard, sent)
 
 
-async def why_unheard(view: OracleView, story: Story, state: OnChainRequest) -> Unheard:
+async def why_unheard(reader: OracleReader, story: Story, state: OnChainRequest) -> Unheard:
     """What the consumer would do with the notice that failed, now."""
     request = story.created.request
     unheard = Unheard(request.consumer, request.callback_gas_limit)
-    if not await view.rpc.code(request.consumer):
+    if not await reader.rpc.code(request.consumer):
         return Unheard(request.consumer, request.callback_gas_limit, code=False)
     hook = abi.load("IInferenceConsumer").functions["onInferenceNotice"]
     due = _due(state)
     result = b"" if due == _VOIDED else _result(story)
     data = hook.encode(story.created.request_id, due, request.model_id, result)
     try:
-        gas = await view.gateway.estimate_gas(view.oracle.address, request.consumer, data)
+        gas = await reader.gateway.estimate_gas(reader.oracle.address, request.consumer, data)
     except ContractReverted as reverted:
         return Unheard(unheard.consumer, unheard.promised, reverts=reverted.message)
     except RpcRefusal:
@@ -117,8 +117,8 @@ async def why_unheard(view: OracleView, story: Story, state: OnChainRequest) -> 
     )
 
 
-async def _require_hope(view: OracleView, story: Story, state: OnChainRequest) -> None:
-    why = await why_unheard(view, story, state)
+async def _require_hope(reader: OracleReader, story: Story, state: OnChainRequest) -> None:
+    why = await why_unheard(reader, story, state)
     if not why.hopeless:
         return
     message = f"the notice would fail again: {why}"

@@ -70,7 +70,7 @@ async def fetch(lookup: OffchainLookup, *, public_only: bool) -> bytes:
             except _NextGateway as failure:
                 failures.append(f"{_named(template)}: {failure}")
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                failures.append(f"{_named(template)}: {_cause(error, _SECONDS)}")
+                failures.append(f"{_named(template)}: {connection_cause(error, _SECONDS)}")
     here = any(is_local(template) for template in lookup.urls)
     raise Unanswered(
         "no gateway gives an answer: " + "; ".join(failures),
@@ -132,7 +132,7 @@ async def gateway_trouble(template: str) -> str | None:
     except _NextGateway as failure:
         return str(failure)
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-        cause = _cause(error, _LOOK_SECONDS)
+        cause = connection_cause(error, _LOOK_SECONDS)
         return f"nothing answers there when it is asked from here: {cause}"
 
 
@@ -156,7 +156,7 @@ async def _bounded(response: aiohttp.ClientResponse) -> bytes:
     return bytes(body)
 
 
-def _cause(error: Exception, limit_seconds: float) -> str:
+def connection_cause(error: Exception, limit_seconds: float) -> str:
     """Why a connection came to nothing, without its library's own words for where it led."""
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
     if isinstance(cause, PrivateAddress):

@@ -21,7 +21,7 @@ from oracle.chain.views_contract import CheckedAnswer, OffchainLookup, ViewsBind
 from oracle.client.answer import backing
 from oracle.client.market import StandingOffer
 from oracle.client.offchain_lookup import fetch, is_local
-from oracle.client.view_payment import Purse, pay, too_dear
+from oracle.client.view_payment import SpendingLimit, pay, too_dear
 from oracle.core.model import UNCERTIFIED, Model
 from oracle.core.saved_receipt import Contracts
 from oracle.core.tensor import decode_outputs, encode_inputs, input_batch
@@ -97,12 +97,12 @@ async def view(
     caller: Address,
     operator: Address,
     allow_rounding: bool | None = None,
-    purse: Purse | None = None,
+    limit: SpendingLimit | None = None,
 ) -> ViewedAnswer:
     """Asks an operator's gateways, and the contract whether to believe them.
 
     Args:
-        purse: what pays where a gateway asks for it; without one, that is an error.
+        limit: what pays where a gateway asks for it; without one, that is an error.
 
     Raises:
         PaymentRequired: the answer costs more than was agreed to.
@@ -123,9 +123,9 @@ async def view(
     except PaymentRequired as required:
         question = ViewQuestion(caller, operator, model.id, data)
         credit = None if deployment.credit is None else CreditBinding(rpc, deployment.credit)
-        if purse is None:
+        if limit is None:
             raise await too_dear(credit, question, required, None) from None
-        response, paid = await pay(purse, credit, lookup, question, required, asked)
+        response, paid = await pay(limit, credit, lookup, question, required, asked)
     checked = await contract.checked(caller, lookup, response)
     return _viewed(deployment, model, data, checked, paid)
 

@@ -44,7 +44,7 @@ as owed knows that it was taken."""
 
 
 @dataclass(frozen=True, slots=True)
-class Purse:
+class SpendingLimit:
     """Whose key pays, and how many base units at most for one answer."""
 
     signer: Signing
@@ -55,7 +55,7 @@ Fetch = Callable[[OffchainLookup], Awaitable[bytes]]
 
 
 async def pay(
-    purse: Purse,
+    limit: SpendingLimit,
     credit: CreditBinding | None,
     lookup: OffchainLookup,
     question: ViewQuestion,
@@ -65,7 +65,7 @@ async def pay(
     """What the gateway gives for a voucher over what it asks, and the price that it was.
 
     Raises:
-        PaymentRequired: the price is above the purse's limit.
+        PaymentRequired: the price is above the limit.
         InputError: the credit does not cover it, or the caller is not who pays.
         ViewRefused: the gateway shows what this key never signed, or takes and gives nothing.
     """
@@ -74,20 +74,20 @@ async def pay(
             "this deployment has no credit for views, and the gateway asks for a payment",
             hint="name ViewCredit as `credit` in the deployment file, or ask another operator",
         )
-    if purse.signer.address != question.caller:
+    if limit.signer.address != question.caller:
         raise InputError(
             f"the caller {question.caller} pays for its view, and this key is "
-            f"{purse.signer.address}",
+            f"{limit.signer.address}",
             hint="ask with the key of the caller",
         )
     # Of two calls at once, each would take the other's voucher, shown as owed, for one that was
     # answered: a gateway could have them sign in turns.
     async with turn(credit.domain.chain_id, question.caller, f"credit-{question.operator}"):
-        return await _paid(purse, credit, lookup, question, asked, fetch)
+        return await _paid(limit, credit, lookup, question, asked, fetch)
 
 
 async def _paid(
-    purse: Purse,
+    limit: SpendingLimit,
     credit: CreditBinding,
     lookup: OffchainLookup,
     question: ViewQuestion,
@@ -96,10 +96,10 @@ async def _paid(
 ) -> tuple[bytes, int]:
     sent: set[int] = set()
     for _ in range(_MOST_VOUCHERS):
-        if asked.price > purse.most:
-            raise await too_dear(credit, question, asked, purse.most)
+        if asked.price > limit.most:
+            raise await too_dear(credit, question, asked, limit.most)
         voucher = await _next(credit, question, asked, sent)
-        signature = await signature_over(purse.signer, voucher.preimage(credit.domain))
+        signature = await signature_over(limit.signer, voucher.preimage(credit.domain))
         paid = replace(question, payment=Payment(voucher.total, signature))
         try:
             given = await _sent(replace(lookup, call_data=write_question(paid)), fetch)

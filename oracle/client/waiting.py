@@ -20,7 +20,7 @@ from oracle.errors import NoAnswer, NoAnswerYet, NotFound
 from oracle.ports.contracts import OnChainRequest
 
 if TYPE_CHECKING:
-    from oracle.client.view import OracleView
+    from oracle.client.reader import OracleReader
 
 Until = Literal["answered", "final"]
 
@@ -53,7 +53,7 @@ class Waiting:
 
 
 async def wait_for_answer(
-    view: OracleView,
+    reader: OracleReader,
     request_id: bytes,
     *,
     until: Until,
@@ -61,12 +61,12 @@ async def wait_for_answer(
     poll_seconds: float,
     look: Callable[[Waiting], None] | None,
 ) -> InferenceAnswer:
-    """As `OracleView.wait`."""
+    """As `OracleReader.wait`."""
     give_up_at = time.monotonic() + timeout
     deadline: int | None = None
     late = False
     while True:
-        now, request = await view.rpc.on_one_endpoint(lambda: _look(view, request_id))
+        now, request = await reader.rpc.on_one_endpoint(lambda: _look(reader, request_id))
         state = request.state
         if state is RequestState.NONE:
             raise NotFound(
@@ -74,20 +74,20 @@ async def wait_for_answer(
                 hint="check the id, and that the endpoint is of the right chain",
             )
         if state is RequestState.SETTLED:
-            return await view.result(request_id)
+            return await reader.result(request_id)
         if state.terminal:
             raise NoAnswer(f"the request ended {state.name.lower()}, without an answer")
         if state not in _UNANSWERED and until == "answered":
-            return await view.result(request_id)
+            return await reader.result(request_id)
         left: int | None = None
         if state is RequestState.ANSWERED:
             left = request.settle_at - now
             if left <= 0:
-                return await view.result(request_id)
+                return await reader.result(request_id)
         elif state in _UNANSWERED:
             if deadline is None:
                 with suppress(NotFound):  # logs that are behind the state
-                    deadline = await view.deadline(request_id)
+                    deadline = await reader.deadline(request_id)
             left = None if deadline is None else deadline - now
             # Told by two looks: an endpoint may be several machines, one of them a block behind.
             if left is not None and left < 0:
@@ -99,17 +99,17 @@ async def wait_for_answer(
             look(Waiting(state, bound, left))
         if time.monotonic() >= give_up_at:
             # A chain that mines on demand has no block yet that says how late it is.
-            next_at = await view.rpc.next_timestamp()
+            next_at = await reader.rpc.next_timestamp()
             if state in _UNANSWERED and deadline is not None and next_at > deadline:
                 raise _too_late(request_id, next_at - deadline)
             raise _not_yet(request_id, request, left, timeout)
         await asyncio.sleep(poll_seconds)
 
 
-async def _look(view: OracleView, request_id: bytes) -> tuple[int, OnChainRequest]:
+async def _look(reader: OracleReader, request_id: bytes) -> tuple[int, OnChainRequest]:
     """The chain's time, and the state not before it."""
-    head = await view.rpc.latest()
-    return head.timestamp, await view.state(request_id)
+    head = await reader.rpc.latest()
+    return head.timestamp, await reader.state(request_id)
 
 
 def _too_late(request_id: bytes, seconds: int) -> NoAnswer:

@@ -34,13 +34,10 @@ class GasParts:
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
-    """The sum by which a request was judged.
+class Expectation:
+    """What a request is expected to earn and to cost.
 
     Attributes:
-        decision: admit, decline, or bound where an offer had decided before.
-        objection: why it was declined; of a bound request, why it would have been; else None.
-        judged_at: Unix seconds by the worker's clock.
         fee: base units.
         wei_per_opg: what one OPG was worth; 0 where that is not set, and profit judges nothing.
         margin_percent: profit wanted over the gas.
@@ -48,9 +45,6 @@ class Estimate:
         gas: what it was expected to take.
     """
 
-    decision: str
-    objection: str | None
-    judged_at: float
     fee: int
     wei_per_opg: int
     margin_percent: int
@@ -80,6 +74,21 @@ class Estimate:
     def profitable(self) -> bool:
         """Whether the gate lets it through; always, where there is none."""
         return not self.wei_per_opg or self.income_wei >= self.needed_wei
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate(Expectation):
+    """The sum by which a request was judged.
+
+    Attributes:
+        decision: admit, decline, or bound where an offer had decided before.
+        objection: why it was declined; of a bound request, why it would have been; else None.
+        judged_at: Unix seconds by the worker's clock.
+    """
+
+    decision: str
+    objection: str | None
+    judged_at: float
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), separators=(",", ":"))

@@ -46,6 +46,9 @@ class JobState(StrEnum):
         return self in _TERMINAL
 
 
+LONGEST_PAUSE_SECONDS = 600.0
+"""No step puts a job off for longer."""
+
 _TERMINAL = frozenset(
     {
         JobState.SETTLED,
@@ -71,6 +74,7 @@ class Trigger(StrEnum):
     ANSWER_SENT = "answer_sent"
     ANSWER_FAILED = "answer_failed"
     ANSWER_REFUSED = "answer_refused"
+    ANSWER_VANISHED = "answer_vanished"
     SETTLE_SENT = "settle_sent"
     SETTLE_FAILED = "settle_failed"
     POSTPONE = "postpone"
@@ -108,6 +112,8 @@ TRANSITIONS: Mapping[tuple[JobState, Trigger], JobState] = {
     (S.ACCEPTED, T.COMPUTE_FAILED): S.FAILED,
     (S.COMPUTED, T.ANSWER_SENT): S.ANSWERING,
     (S.ANSWERING, T.ANSWER_FAILED): S.COMPUTED,
+    # It was given from a database that is lost, or by another worker: there is nothing to send.
+    (S.ANSWERING, T.ANSWER_VANISHED): S.ACCEPTED,
     (S.COMPUTED, T.ANSWER_REFUSED): S.FAILED,
     (S.ANSWERING, T.ANSWER_REFUSED): S.FAILED,
     (S.ANSWERED, T.SETTLE_SENT): S.SETTLING,
@@ -175,7 +181,8 @@ class Job:
         block_number, block_hash, log_index: where the request was mined (its anchor).
         state, reason: where it stands, and why if it ended without an answer.
         accepted: the chain has bound us to it.
-        result, answer, signature: the saved outcome; set together from COMPUTED on.
+        result, answer, signature: the saved outcome; set together from COMPUTED on. An answer that
+            only a log told of has no signature, and after a reorg no result.
         session: facts of the inference session, as JSON.
         inference_seconds: time spent in the model, or None before.
         settle_at: Unix second of finality, or None before the answer is mined.
@@ -218,6 +225,11 @@ class Job:
     taken_by: str | None = None
     economics: str | None = None
     strikes: int = 0
+
+    @property
+    def answered_elsewhere(self) -> bool:
+        """Only the chain told of its answer: it was neither computed nor signed from here."""
+        return self.answer is not None and self.signature is None and self.inference_seconds is None
 
     @property
     def operator(self) -> Address | None:

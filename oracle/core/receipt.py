@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
+from typing import Final
 
 from coincurve import PublicKey
 from eth_utils.address import to_checksum_address
@@ -28,6 +29,9 @@ ANSWER_BATCH_TYPE = "AnswerBatch(Answer[] answers)" + ANSWER_TYPE
 _ACCEPT_TYPEHASH = keccak(text=ACCEPT_TYPE)
 _ANSWER_TYPEHASH = keccak(text=ANSWER_TYPE)
 _ANSWER_BATCH_TYPEHASH = keccak(text=ANSWER_BATCH_TYPE)
+
+MAX_ANSWER_BATCH: Final = 500
+"""As the oracle's: evidence of a contradiction carries the hash of every answer of a batch."""
 
 _HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 
@@ -148,9 +152,14 @@ class Receipt:
         """Checks that `signer` signed this answer, alone or in its batch.
 
         Raises:
-            SignatureError: another key signed, the answer is not in the batch, or the signature
-                is malformed or has a high s.
+            SignatureError: another key signed, the answer is not in the batch, the batch is larger
+                than any that can be posted, or the signature is malformed or has a high s.
         """
+        if len(self.batch) > MAX_ANSWER_BATCH:
+            raise SignatureError(
+                f"a batch of {len(self.batch)} answers is no evidence: at most {MAX_ANSWER_BATCH} "
+                "are posted at once"
+            )
         if self.batch and self.answer.struct_hash() not in self.batch:
             raise SignatureError("the answer is not in the batch that was signed")
         digest = (

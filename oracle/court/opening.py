@@ -13,7 +13,7 @@ from oracle.core import merkle
 from oracle.core.types import ZERO_BYTES32
 from oracle.court.commitment import Commitment, raw_bytes, trace_root
 from oracle.errors import ProgramError, TraceError
-from oracle.program.encoding import EncodedProgram, ProgramHeader, constant_data
+from oracle.program.encoding import EncodedProgram, constant_data
 from oracle.program.instruction import Program, Trace
 
 
@@ -147,7 +147,10 @@ def open_constant(
 
 def open_record(encoded: EncodedProgram, number: int) -> RecordOpening:
     """One record. Raises ProgramError where the program has no such."""
-    _check_record(number, len(encoded.records))
+    if not 0 <= number < len(encoded.records):
+        raise ProgramError(
+            f"record {number} is out of range: the program has {len(encoded.records)} records"
+        )
     return RecordOpening(
         number, encoded.records[number], merkle.prove(encoded.record_levels, number, 1)
     )
@@ -172,49 +175,6 @@ def verify_trace_opening(
         raise TraceError(
             f"path mismatch: leaves {_span(opening)} of tensor {opening.tensor} of row "
             f"{opening.row} do not lead to trace root 0x{root.hex()}"
-        )
-    return opening.data
-
-
-def verify_constant_opening(program: Program, header: ProgramHeader, opening: Opening) -> bytes:
-    """The bytes of the opened leaves, if the program's constant root commits to them.
-
-    Args:
-        header: of this very program; `header.root` is what the registry knows.
-
-    Raises:
-        TraceError: what is wrong with the opening.
-    """
-    if opening.row != 0:
-        raise TraceError(f"row {opening.row}: a constant is of no row, so the row must be 0")
-    if header.constant_leaf_count != program.constant_leaf_count:
-        raise TraceError(
-            f"the header has {header.constant_leaf_count} constant leaves, "
-            f"the program {program.constant_leaf_count}"
-        )
-    if fold_opening(constant_place(program, opening.tensor), opening) != header.constant_root:
-        raise TraceError(
-            f"path mismatch: leaves {_span(opening)} of constant {opening.tensor} do not lead to "
-            f"constant root 0x{header.constant_root.hex()}"
-        )
-    return opening.data
-
-
-def verify_record_opening(header: ProgramHeader, opening: RecordOpening) -> bytes:
-    """The record, if the header's record root commits to it.
-
-    Raises:
-        ProgramError: the program has no such record.
-        TraceError: what is wrong with the opening.
-    """
-    _check_record(opening.number, header.record_count)
-    leaf = merkle.leaf_hash(merkle.RECORD, 0, 0, opening.number, opening.data)
-    if merkle.fold(header.record_count, opening.number, [leaf], opening.path) != (
-        header.record_root
-    ):
-        raise TraceError(
-            f"path mismatch: record {opening.number} does not lead to record root "
-            f"0x{header.record_root.hex()}"
         )
     return opening.data
 
@@ -286,11 +246,6 @@ def _open(
     shown = bytes(data[start : start + place.data_bytes(first, count)])
     path = merkle.prove(levels, place.first_leaf + first, count)
     return Opening(place.row, place.tensor, first, count, shown, path)
-
-
-def _check_record(number: int, count: int) -> None:
-    if not 0 <= number < count:
-        raise ProgramError(f"record {number} is out of range: the program has {count} records")
 
 
 def _span(opening: Opening) -> str:

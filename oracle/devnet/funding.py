@@ -20,7 +20,7 @@ from oracle.errors import ConfigurationError, InputError
 
 
 @dataclass(frozen=True, slots=True)
-class Purse:
+class Balances:
     """What an account holds: coin in wei, OPG in base units."""
 
     wei: int
@@ -39,7 +39,7 @@ async def require_local(rpc: Rpc, urls: Iterable[str]) -> None:
 
 async def give(
     rpc: Rpc, token: TokenBinding, account: Address, *, wei: int = 0, opg: int = 0
-) -> Purse:
+) -> Balances:
     """Sends so much wei and so many base units of OPG to an account; what it holds then.
 
     The chain must be one that `require_local` lets through.
@@ -55,4 +55,4 @@ async def give(
         await treasurer.send(account, value=wei)
     if opg:
         await treasurer.send(token.address, token.transfer_data(account, opg))
-    return Purse(await Gateway(rpc).balance(account), await token.balance_of(account))
+    return Balances(await Gateway(rpc).balance(account), await token.balance_of(account))

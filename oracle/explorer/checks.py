@@ -82,7 +82,6 @@ class Check:
     steps: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     verdict: str | None = None
     text: str = ""
-    began_at: float = field(default_factory=time.time)
     ended_at: float | None = None
     version: int = 0
     _changed: asyncio.Event = field(default_factory=asyncio.Event)

@@ -21,6 +21,7 @@ _log = structlog.get_logger("oracle.explorer")
 
 EVERY_SECONDS: Final = 600.0
 _FIRST_PAUSE_SECONDS: Final = 15.0
+_LONGEST_PAUSE_SECONDS: Final = 3_600.0
 _AT_ONCE: Final = 8
 
 
@@ -67,16 +68,20 @@ class Completeness:
         """The block from which on to read again up to the cursor; None where that is not due."""
         if self._clock() < self._due_at:
             return None
-        if await self.complete(cursor):
+        complete = await self.complete(cursor)
+        if complete:
             self._due_at = self._clock() + EVERY_SECONDS
             self._pause_seconds = _FIRST_PAUSE_SECONDS
             return None
         self._due_at = self._clock() + self._pause_seconds
-        self._pause_seconds = min(2 * self._pause_seconds, EVERY_SECONDS)
-        return self._complete_to + 1
+        self._pause_seconds = min(2 * self._pause_seconds, _LONGEST_PAUSE_SECONDS)
+        return None if complete is None else self._complete_to + 1
 
-    async def complete(self, cursor: BlockRef) -> bool:
-        """Compares with the counts as of the cursor, and says in `trouble` what came of it."""
+    async def complete(self, cursor: BlockRef) -> bool | None:
+        """Compares with the counts as of the cursor, and says in `trouble` what came of it.
+
+        None where they cannot be read.
+        """
         index = await self._index.bound()
         turn = asyncio.Semaphore(_AT_ONCE)
 
@@ -89,7 +94,7 @@ class Completeness:
             found = await asyncio.gather(*map(missing, index))
         except ChainUnreachable as error:
             self.trouble = f"the operators' counts of requests cannot be read: {error.message}"
-            return False
+            return None
         lacking = {who: count for who, count in zip(index, found, strict=True) if count}
         if not lacking:
             if self.trouble is not None:

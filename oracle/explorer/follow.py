@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import structlog
 
 from oracle.chain.protocol_reader import ProtocolReader
+from oracle.core.backoff import backoff_seconds
 from oracle.core.event import BlockRef
 from oracle.errors import ChainUnreachable, OracleError, ReorgDetected, WrongChain
 from oracle.explorer.completeness import Completeness
@@ -23,6 +25,7 @@ from oracle.storage.explorer_store import SqlExplorerStore
 _log = structlog.get_logger("oracle.explorer")
 
 _LONGEST_REST_SECONDS = 30.0
+_RANGES_AGAIN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ class Follow:
         self._completeness = completeness
         self._policy = policy
         self._last: BlockRef | None = None
+        self._again: tuple[int, int] | None = None
         self.head: BlockRef | None = None
         self.trouble: str | None = None
 
@@ -78,8 +82,10 @@ class Follow:
                 failures += 1
                 self.trouble = error.message
                 _log.warning("the chain cannot be read", error=error.message)
-            rest = self._policy.poll_seconds * 2 ** min(failures, 6)
-            await asyncio.sleep(min(rest, _LONGEST_REST_SECONDS))
+            rest = backoff_seconds(
+                failures, _LONGEST_REST_SECONDS, unit_seconds=self._policy.poll_seconds
+            )
+            await asyncio.sleep(rest)
 
     async def cycle(self) -> bool:
         """Reads up to the head. True where the index changed.
@@ -89,7 +95,7 @@ class Follow:
             WrongChain: not even the first block is the same.
         """
         head = await self._reader.head()
-        if head == self._last:
+        if head == self._last and self._again is None:
             return False
         self.head = head
         stood_on = await self._store.recent_blocks()
@@ -110,17 +116,25 @@ class Follow:
         return True
 
     async def _complete(self, cursor: BlockRef) -> None:
-        """Reads again what may have been left out, where the contract's counts say so."""
-        start = await self._completeness.check(cursor)
-        if start is None:
-            return
-        first = max(start, self._policy.start_block)
-        for chapter in self._ranges(first, cursor.number):
+        """Reads again what may have been left out, where the contract's counts say so.
+
+        A piece of it a cycle, so that what is new does not wait for it.
+        """
+        if self._again is None:
+            start = await self._completeness.check(cursor)
+            if start is None:
+                return
+            self._again = max(start, self._policy.start_block), cursor.number
+        first, last = self._again
+        for chapter in islice(self._ranges(first, last), _RANGES_AGAIN):
             found = await self._reader.chapter(*chapter)
             await self._store.add(entries_of(found))
+            first = chapter[1] + 1
         if await newest_canonical(self._reader, [cursor]) is None:
             raise ReorgDetected("the chain changed while it was read again")
-        await self._completeness.complete(cursor)
+        self._again = (first, last) if first <= last else None
+        if self._again is None:
+            await self._completeness.complete(cursor)
 
     def _ranges(self, first: int, last: int) -> Iterator[tuple[int, int]]:
         for start in range(first, last + 1, self._policy.range_blocks):
@@ -144,5 +158,6 @@ class Follow:
                 )
         _log.info("reorg", rewound_to=None if block is None else block.number)
         await self._store.rewind(block)
+        self._again = None
         self._completeness.rewound(-1 if block is None else block.number)
         return block

@@ -120,10 +120,6 @@ class ContentStore:
         files = self._root.glob("?" * 64 + ".onnx")
         return sorted(bytes.fromhex(file.stem) for file in files)
 
-    def add_file(self, path: Path | str) -> bytes:
-        """Store a file's content durably and return its digest. Raises `ModelFileError`."""
-        return self.add(read_bounded(Path(path), self._max_bytes))
-
     def _holds(self, digest: bytes) -> bool:
         try:
             self.read(digest)

@@ -17,6 +17,7 @@ from typing import Final, TypeAlias
 import numpy as np
 import structlog
 
+from oracle.core.backoff import backoff_seconds
 from oracle.core.conversion import Array
 from oracle.core.schema import ModelSchema
 from oracle.core.types import Tier
@@ -195,7 +196,7 @@ class SupervisedEngine:
             self._provider = await child.greeting(_STARTING_SECONDS)
         except (ChildEnded, InferenceError) as error:
             self._failed_starts += 1
-            pause = min(_LONGEST_PAUSE_SECONDS, 0.5 * 2 ** min(self._failed_starts, 10))
+            pause = backoff_seconds(self._failed_starts, _LONGEST_PAUSE_SECONDS, unit_seconds=0.5)
             self._next_start = time.monotonic() + pause
             raise InferenceError(f"the inference process did not start: {error}") from error
         except BaseException:

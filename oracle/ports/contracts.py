@@ -90,7 +90,13 @@ class CourtContract(Protocol):
         self, request: Request, demand: RevealDemand, rows: int, tree_root: bytes
     ) -> bytes: ...
 
-    async def is_pending(self, demand: RevealDemand) -> bool: ...
+    def meets(self, data: bytes, request: Request, demand: RevealDemand) -> bool:
+        """Whether calldata is a reveal or a dismissal of this demand, whatever it shows."""
+        ...
+
+    async def is_pending(self, demand: RevealDemand) -> bool:
+        """As of the head. Raises ChainUnreachable where the endpoint may not know it yet."""
+        ...
 
 
 class RegistryContract(Protocol):

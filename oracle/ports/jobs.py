@@ -155,6 +155,11 @@ class JobStore(Protocol):
         """Jobs in these states, earliest deadline first; only those due, if a time is given."""
         ...
 
+    async def settleable(self, chain_time: int, *, limit: int, due_at: float) -> Sequence[Job]:
+        """ANSWERED jobs whose windows are over by the chain's time and that are due, those first
+        whose windows closed first."""
+        ...
+
     async def take(self, states: Sequence[JobState], *, limit: int, due_at: float) -> Sequence[Job]:
         """This worker's share of the jobs that are due in these states, earliest deadline first.
 

@@ -24,7 +24,7 @@ class TraceToKeep:
 
 @dataclass(frozen=True, slots=True)
 class TraceHold:
-    """Until when a request needs its trace, in Unix seconds; any past time lets it go."""
+    """Until when a request needs its trace, by the chain's clock; any past time lets it go."""
 
     root: bytes
     holder: bytes
@@ -66,7 +66,10 @@ class TraceStore(Protocol):
         ...
 
     async def sweep(self, now: float) -> int:
-        """Drops the traces that nobody holds any more; how many."""
+        """Drops the traces that nobody holds at `now`, by the chain's clock; how many.
+
+        Until the first sweep, everything counts as held.
+        """
         ...
 
     async def usage(self) -> TraceUsage: ...

@@ -1,7 +1,8 @@
 """Sees to the transactions of workers that are gone: sent again as they are, closed when mined.
 
 What was saved can be sent by anybody, but only its key can raise its fee. So one that is not mined
-in time is given up, and its jobs go to whoever lives. Led by the leader of the chain. Knows no key.
+in time is given up, and its jobs go to whoever lives; a reveal moves no job, and `reveal` sends it
+again with a key of ours. Led by the leader of the chain. Knows no key.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import NoReturn
 import structlog
 
 from oracle.core.serving import UNDONE
-from oracle.core.transaction import Transaction
+from oracle.core.transaction import Call, Purpose, Transaction
 from oracle.core.types import Address
 from oracle.errors import LeaseLost
 from oracle.ports.clock import Clock
@@ -96,6 +97,8 @@ class Adopt:
         for attempt in transaction.attempts:
             if await self._gateway.mined(attempt.hash) is not None:
                 return False  # its logs are on their way
+        if transaction.purpose is Purpose.REVEAL and not await self._can_pay(transaction.call):
+            return False  # nobody else would send it, and a bond is at stake
         undone = UNDONE.get(transaction.purpose)
         moves = []
         for job in await self._jobs.jobs_of(transaction.request_ids):
@@ -112,3 +115,9 @@ class Adopt:
         )
         journal.record(await self._jobs.jobs_of([move.request_id for move in moves]))
         return True
+
+    async def _can_pay(self, call: Call) -> bool:
+        """Whether a key of ours has the coin to send a call itself."""
+        fees = await self._gateway.fees()
+        cost = call.gas * fees.max_fee
+        return any([await self._gateway.balance(one) >= cost for one in self._own()])

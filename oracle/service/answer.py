@@ -22,6 +22,7 @@ from oracle.ports.sending import TransactionGateway
 from oracle.ports.signing import Handover, Signer
 from oracle.service import journal
 from oracle.service.post import Post, abreast, alike, within_one_transaction
+from oracle.service.postpone import postponed
 
 _SLOWEST_RETRY_SECONDS = 30.0
 
@@ -123,13 +124,7 @@ class Answer:
 
         Only the deadline ends it; a try is a simulation, which costs nothing.
         """
-        tried = job.attempts + 1
-        wait = min(_SLOWEST_RETRY_SECONDS, 2.0 ** min(tried, 10))
-        return JobMove(
-            job.request_id,
-            Trigger.POSTPONE,
-            {"attempts": tried, "not_before": self._clock.now() + wait, "reason": reason},
-        )
+        return postponed(job, reason, self._clock.now(), _SLOWEST_RETRY_SECONDS)
 
 
 def _answer(job: Job) -> AnswerMessage:

@@ -8,7 +8,7 @@ no model; anybody may do the same by hand (`oracle operator collect`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -95,7 +95,7 @@ class Collect:
         transact: Sending,
         clock: Clock,
         operator: Address,
-        sender: Address,
+        sender: Callable[[], Address],
         *,
         enough: int,
         longest_pause_seconds: float,
@@ -103,6 +103,7 @@ class Collect:
     ) -> None:
         """
         Args:
+            sender: whose coin pays now; keys change while a node runs.
             longest_pause_seconds: a small part of the delay of a withdrawal.
             enough: base units that are owed in all, for which a transaction is worth it.
             wei_per_opg: value of one OPG; 0 compares with no cost of gas.
@@ -140,7 +141,7 @@ class Collect:
             if every
             else self._vouchers.uncollected(self._contract.address)
         )
-        if not held or await self._transactions.any_open(Purpose.COLLECT, self._sender):
+        if not held or await self._transactions.any_open(Purpose.COLLECT, self._sender()):
             return False
         owed = await owed_of(held, self._contract, self._operator)
         if every:
@@ -189,18 +190,19 @@ class Collect:
         amount = sum(one.due for one in wanted)
         facts = {"payers": len(wanted), "opg": format_opg(amount)}
         data = self._contract.collect_data(self._operator, [one.voucher for one in wanted])
+        sender = self._sender()
         try:
-            gas = await self._gateway.estimate_gas(self._sender, self._contract.address, data)
+            gas = await self._gateway.estimate_gas(sender, self._contract.address, data)
         except ContractReverted as error:  # collected by hand a moment ago, or one is not as signed
             _log.warning("not collected", reason=error.message, **facts)
             self._rest()
             return False
         # What waits here for coin would hold up every answer that is sent after it.
         needed = (with_headroom(gas) + _KEPT_GAS) * max_fee
-        if await self._gateway.balance(self._sender) < needed:
+        if await self._gateway.balance(sender) < needed:
             if len(wanted) > 1:
                 return await self._send(wanted[: len(wanted) // 2], max_fee)
-            lack = f"{self._sender} has too little coin: {format_wad(needed)} are needed"
+            lack = f"{sender} has too little coin: {format_wad(needed)} are needed"
             _log.warning("not collected", reason=lack, **facts)
             self._rest()
             return False

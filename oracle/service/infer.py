@@ -5,8 +5,8 @@ just that (docs/protocol.md): silence would be slashed. So is a run whose output
 transaction. What is saved is never computed or signed again: where the signer gives no signature,
 the result waits for it. A program's trace is kept before its root is signed: a demand to show it
 may follow. A request whose run ended the inference process is run alone the next time, after all
-others, and is given up at the second: it may cost its own answer and nobody else's. Knows no
-transaction.
+others, and is given up at the second: it may cost its own answer and nobody else's. A group whose
+run fails as a whole, of memory say, is run in parts. Knows no transaction.
 """
 
 from __future__ import annotations
@@ -21,12 +21,15 @@ from oracle.core.job import Job, JobState, Trigger
 from oracle.core.model import Model, had_again
 from oracle.core.receipt import Answer
 from oracle.core.request import FIRST_SIGNED_NONCE
-from oracle.core.tensor import decode_inputs, encode_outputs
+from oracle.core.tensor import decode_inputs, encode_outputs, shared_batch
 from oracle.core.typed_data import Domain
 from oracle.core.types import ZERO_BYTES32, Address, Tier
 from oracle.court.commitment import no_rows_root
 from oracle.court.message import MAX_RESULT_BYTES
 from oracle.errors import (
+    ChainRefused,
+    ChainUnreachable,
+    IllegalTransition,
     InferenceError,
     ModelFileError,
     NotFound,
@@ -48,8 +51,10 @@ from oracle.ports.signing import Signer
 from oracle.ports.traces import TraceHold, TraceStore, TraceToKeep
 from oracle.service import journal
 from oracle.service.breaker import Breaker, Kind
+from oracle.service.group_size import GroupSizes
 from oracle.service.journal import short
 from oracle.service.policy import MOST_STRIKES
+from oracle.service.postpone import postponed
 from oracle.service.sign import UNANSWERABLE, Outcome, SignAnswers, saved_outcome
 
 _log = structlog.get_logger("oracle.infer")
@@ -61,6 +66,9 @@ _SUSPECTS_APART_SECONDS = 5.0
 
 _TRACE_MARGIN_SECONDS = 86_400
 """A trace outlives the latest end of its window by a day, for those who come late."""
+
+_Runnable: TypeAlias = tuple[Job, Tensors, int]
+"""A job with its inputs and how many rows they have."""
 
 Promised: TypeAlias = Callable[[Sequence[Job]], Awaitable[Mapping[bytes, tuple[Answer, bytes]]]]
 
@@ -80,12 +88,12 @@ class Infer:
         batch: int = 128,
         retry_seconds: float = 1.0,
         breaker: Breaker | None = None,
-        reckon: Callable[[Job], Awaitable[str | None]] | None = None,
+        estimate: Callable[[Job], Awaitable[str | None]] | None = None,
         promised: Promised | None = None,
     ) -> None:
         """
         Args:
-            reckon: the sum of a job that an offer took on, which nobody has judged.
+            estimate: the sum of a job that an offer took on, which nobody has judged.
             promised: answers that were signed before their requests were sent, with the results.
         """
         self._jobs = jobs
@@ -98,20 +106,24 @@ class Infer:
         self._batch = batch
         self._retry_seconds = retry_seconds
         self._breaker = breaker or Breaker(clock)
-        self._reckon = reckon
+        self._estimate = estimate
         self._promised = promised
+        self._sizes = GroupSizes(clock)
 
     async def cycle(self) -> bool:
-        """Takes one batch of ACCEPTED jobs. True where there was one.
+        """Takes a batch of ACCEPTED jobs and runs a group of each model. True where there was one.
 
         Raises:
             SignerError: some were not signed; they wait with their results.
+            ChainUnreachable, ChainRefused: a model cannot be looked up; another worker may take
+                its jobs.
         """
         jobs = await self._jobs.take(
             [JobState.ACCEPTED], limit=self._batch, due_at=self._clock.now()
         )
         if not jobs:
             return False
+        jobs = await self._in_time(jobs)
         done: list[Outcome | JobMove] = []
         by_model: dict[bytes, list[Job]] = defaultdict(list)
         suspects: list[Job] = []
@@ -127,23 +139,66 @@ class Infer:
                 suspects.append(job)
             else:
                 by_model[job.request.model_id].append(job)
-        unsigned: SignerError | None = None
+        trouble: OracleError | None = None
         for model_id, group in by_model.items():
-            done += await self._run(model_id, group)
-            unsigned = await self._finish(done, group) or unsigned
+            try:
+                done += await self._run(model_id, group)
+            except (ChainUnreachable, ChainRefused) as error:
+                trouble = error
+                await self._let_go(group)
+            trouble = await self._finish(done, group) or trouble
             done = []
         for suspect in suspects[:1]:
-            done += await self._run(suspect.request.model_id, [suspect])
+            try:
+                done += await self._run(suspect.request.model_id, [suspect])
+            except (ChainUnreachable, ChainRefused) as error:
+                trouble = error
+                await self._let_go([suspect])
         done += [self._later(job) for job in suspects[1:]]
-        unsigned = await self._finish(done, suspects) or unsigned
-        if unsigned is not None:
-            raise unsigned
+        trouble = await self._finish(done, suspects) or trouble
+        if trouble is not None:
+            raise trouble
         return True
+
+    async def _in_time(self, jobs: Sequence[Job]) -> Sequence[Job]:
+        """The jobs whose answers the contract may still take, by the last block that was read.
+
+        The others are given up unrun, or those that can still be answered would wait for them.
+        """
+        cursor = await self._jobs.cursor()
+        late = [job for job in jobs if cursor and job.request.deadline < cursor.timestamp]
+        if not late:
+            return jobs
+        reason = "the deadline passed before it was run"
+        journal.record(
+            await self._moved(
+                [
+                    JobMove(job.request_id, Trigger.COMPUTE_FAILED, {"reason": reason})
+                    for job in late
+                ]
+            )
+        )
+        given_up = {job.request_id for job in late}
+        return [job for job in jobs if job.request_id not in given_up]
+
+    async def _let_go(self, jobs: Sequence[Job]) -> None:
+        """What is put off, even for no time, is anybody's: another worker may reach the chain."""
+        await self._moved([JobMove(job.request_id, Trigger.POSTPONE) for job in jobs])
+
+    async def _moved(self, moves: Sequence[JobMove]) -> Sequence[Job]:
+        """Moves jobs, but those that news from the chain has moved meanwhile."""
+        try:
+            return await self._jobs.move(moves)
+        except IllegalTransition as error:
+            if len(moves) == 1:
+                _log.info("overtaken", step="infer", by=error.message)
+                return []
+        return [job for move in moves for job in await self._moved([move])]
 
     async def _promises(self, jobs: Sequence[Job]) -> Mapping[bytes, tuple[Answer, bytes]]:
         """Only requests that came by signature can have been answered before they came."""
         signed = [
-            job for job in jobs if job.answer is None and job.request.nonce >= FIRST_SIGNED_NONCE
+            job for job in jobs if job.result is None and job.request.nonce >= FIRST_SIGNED_NONCE
         ]
         return await self._promised(signed) if self._promised is not None and signed else {}
 
@@ -157,12 +212,12 @@ class Infer:
         moves += [one for one in done if isinstance(one, JobMove)]
         signed, unsigned = await self._sign.sign(kept)
         moves += signed
-        if self._reckon is not None:
+        if self._estimate is not None:
             unjudged = {job.request_id: job for job in jobs if job.economics is None}
             for move in moves:
                 if move.request_id in unjudged:
-                    move.patch["economics"] = await self._reckon(unjudged[move.request_id])
-        journal.record(await self._jobs.move(moves))
+                    move.patch["economics"] = await self._estimate(unjudged[move.request_id])
+        journal.record(await self._moved(moves))
         return unsigned
 
     async def _run(self, model_id: bytes, jobs: Sequence[Job]) -> list[Outcome | JobMove]:
@@ -173,30 +228,85 @@ class Infer:
             return [self._unusable(job, error) for job in jobs]
 
     async def _run_model(self, model: Model, jobs: Sequence[Job]) -> list[Outcome | JobMove]:
+        """Runs as many as make one group; the others come again with the next round."""
         done: list[Outcome | JobMove] = []
-        runnable: list[tuple[Job, Tensors]] = []
+        group: list[_Runnable] = []
+        room, rows = self._sizes.room(model), 0
         for job in jobs:
             try:
-                runnable.append((job, decode_inputs(model.schema, job.input)))
+                inputs = decode_inputs(model.schema, job.input)
+                own = shared_batch(model.schema.inputs, inputs)
             except TensorError as error:
                 done.append(_malformed(job, model, error.message))
-        if not runnable:
+                continue
+            rows += own
+            if group and (len(group) == room.requests or rows > room.rows):
+                break
+            group.append((job, inputs, own))
+        if not group:
             return done
+        # Without a process, or with a file that is missing, no part of the group could be run.
+        try:
+            await self._engine.load(model.terms.program_root, model.schema, model.terms.tier)
+        except ModelFileError as error:
+            raise self._unloadable(model, error) from error
+        return done + (await self._run_group(model, group))[0]
+
+    async def _run_group(
+        self, model: Model, group: Sequence[_Runnable]
+    ) -> tuple[list[Outcome | JobMove], bool]:
+        """Runs a group, in parts where it fails as a whole; and whether no single one failed so.
+
+        Where none did, its size was at fault, and groups are smaller for a while.
+        """
+        most = self._sizes.most(model.id)
+        if len(group) > most:
+            return await self._run_parts(model, group, most)
         try:
             inferences = await self._engine.run_each(
                 model.terms.program_root,
                 model.schema,
-                [inputs for _, inputs in runnable],
+                [inputs for _, inputs, _ in group],
                 model.terms.tier,
             )
         except ModelFileError as error:
-            raise ModelFileError(
-                f"model {short(model.id)}: {error.message}; "
-                f"mend it: {had_again(model, self._operator)}"
-            ) from error
-        for (job, _), inference in zip(runnable, inferences, strict=True):
-            done.append(self._checked(job, model, inference))
-        return done
+            cause = self._unloadable(model, error)
+            return [self._unusable(job, cause) for job, _, _ in group], False
+        except InferenceError as error:
+            if len(group) == 1:
+                return [self._unusable(group[0][0], error)], False
+            _log.info("run in parts", requests=len(group), error=error.message)
+            half = -(-len(group) // 2)
+            done, well = await self._run_parts(model, group, half)
+            if well:
+                self._sizes.failed_above(model.id, half)
+            return done, well
+        ran = [
+            (own, inference)
+            for (_, _, own), inference in zip(group, inferences, strict=True)
+            if isinstance(inference, Inference)
+        ]
+        self._sizes.ran(model.id, sum(own for own, _ in ran), [one for _, one in ran])
+        return [
+            self._checked(job, model, inference)
+            for (job, _, _), inference in zip(group, inferences, strict=True)
+        ], True
+
+    async def _run_parts(
+        self, model: Model, group: Sequence[_Runnable], size: int
+    ) -> tuple[list[Outcome | JobMove], bool]:
+        done: list[Outcome | JobMove] = []
+        well = True
+        for start in range(0, len(group), size):
+            found, ran = await self._run_group(model, group[start : start + size])
+            done += found
+            well = well and ran
+        return done, well
+
+    def _unloadable(self, model: Model, error: ModelFileError) -> ModelFileError:
+        return ModelFileError(
+            f"model {short(model.id)}: {error.message}; mend it: {had_again(model, self._operator)}"
+        )
 
     def _checked(
         self, job: Job, model: Model, inference: Inference | OracleError
@@ -256,16 +366,12 @@ class Infer:
         )
 
     def _postponed(self, job: Job, error: OracleError) -> JobMove:
-        tried = job.attempts + 1
-        wait = min(_SLOWEST_RETRY_SECONDS, self._retry_seconds * 2.0 ** min(tried, 10))
-        return JobMove(
-            job.request_id,
-            Trigger.POSTPONE,
-            {
-                "attempts": tried,
-                "not_before": self._clock.now() + wait,
-                "reason": error.message,
-            },
+        return postponed(
+            job,
+            error.message,
+            self._clock.now(),
+            _SLOWEST_RETRY_SECONDS,
+            unit_seconds=self._retry_seconds,
         )
 
     async def _keep(self, outcomes: Sequence[Outcome]) -> tuple[list[Outcome], list[JobMove]]:

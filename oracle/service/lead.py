@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Final
 
 import structlog
@@ -133,15 +134,16 @@ class Lead:
     @property
     def standing(self) -> str:
         """What this worker is there for, in words."""
-        if not self.key.held:
-            return f"standing by for {self.key.leader or 'the database'}"
-        if self.chain.held:
+        found = self.vitals
+        if not found.key_held:
+            return f"standing by for {found.key_leader or 'the database'}"
+        if found.chain_held:
             return "leading"
-        return f"working; {self.chain.leader or 'nobody'} leads"
+        return f"working; {found.chain_leader or 'nobody'} leads"
 
     @property
     def vitals(self) -> Standing:
-        """As `standing`, for whoever judges it."""
+        """As `standing`, for whoever judges it. A leader is another, never this worker."""
 
         def other(leader: str | None) -> str | None:
             return None if leader == self.holder else leader
@@ -165,8 +167,9 @@ class Lead:
         keys = list(self._workers())
         chain = [] if self._resigned else [CHAIN_LEASE]
         try:
-            holders = await self._leases.hold([*keys, *chain], self._life)
-            live = await self._leases.live()
+            async with self._in_time():
+                holders = await self._leases.hold([*keys, *chain], self._life)
+                live = await self._leases.live()
         except StorageError as error:
             if self._failure is None:
                 _log.error("lease not prolonged", error=error.message)
@@ -204,9 +207,20 @@ class Lead:
             one.lose(None)
         await self._let_go(CHAIN_LEASE, *self._workers())
 
+    @asynccontextmanager
+    async def _in_time(self) -> AsyncIterator[None]:
+        """Gives a database up that does not answer: what it says later prolongs nothing."""
+        seconds = self._life * _SAFE_PART
+        try:
+            async with asyncio.timeout(seconds):
+                yield
+        except TimeoutError as error:
+            raise StorageError(f"the database gave no answer for {seconds:g} s") from error
+
     async def _let_go(self, *names: str) -> None:
         try:
-            await self._leases.release(names)
+            async with self._in_time():
+                await self._leases.release(names)
         except StorageError as error:
             _log.warning("leases not released; they run out", error=error.message)
 

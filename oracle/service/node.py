@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
+from oracle.core.backoff import backoff_seconds
 from oracle.core.dispute import RevealDemand
 from oracle.core.health import Reason, Standing, Vitals
 from oracle.core.job import JobState
@@ -270,7 +271,7 @@ class Node:
                 continue
             pause = step.idle_seconds
             if failures:
-                pause = min(_LONGEST_PAUSE_SECONDS, 0.5 * 2 ** min(failures, 10))
+                pause = backoff_seconds(failures, _LONGEST_PAUSE_SECONDS, unit_seconds=0.5)
                 await asyncio.sleep(pause)
                 continue
             with contextlib.suppress(TimeoutError):

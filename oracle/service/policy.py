@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from oracle.core.economics import Estimate, GasParts
+from oracle.core.economics import Estimate, Expectation, GasParts
 from oracle.core.request import Request
 from oracle.core.types import format_opg
 
@@ -57,15 +57,18 @@ class Circumstances:
     offer_price: int | None = None
 
 
-def gas_parts(request: Request, *, with_accept: bool) -> GasParts:
-    """The gas that serving a request is expected to take, callback included."""
+def expected(
+    request: Request, circumstances: Circumstances, policy: Policy, *, with_accept: bool
+) -> Expectation:
+    """The sum of a request: its fee, and what serving it would cost, callback included."""
     accept = ACCEPT_GAS if with_accept else 0
-    return GasParts(accept, ANSWER_GAS, SETTLE_GAS, request.callback_gas_limit)
-
-
-def gas_cost_wei(request: Request, gas_price_wei: int, *, with_accept: bool) -> int:
-    """What serving a request costs in gas, callback included."""
-    return gas_parts(request, with_accept=with_accept).total * gas_price_wei
+    return Expectation(
+        fee=request.fee,
+        wei_per_opg=policy.wei_per_opg,
+        margin_percent=policy.margin_percent,
+        gas_price_wei=circumstances.gas_price_wei,
+        gas=GasParts(accept, ANSWER_GAS, SETTLE_GAS, request.callback_gas_limit),
+    )
 
 
 def judged(
@@ -85,15 +88,12 @@ def judged(
         now: Unix seconds by the worker's clock.
     """
     reason = unservable or objection(request, circumstances, policy)
+    sums = expected(request, circumstances, policy, with_accept=not bound)
     return Estimate(
+        *(sums.fee, sums.wei_per_opg, sums.margin_percent, sums.gas_price_wei, sums.gas),
         decision="bound" if bound else "admit" if reason is None else "decline",
         objection=reason,
         judged_at=now,
-        fee=request.fee,
-        wei_per_opg=policy.wei_per_opg,
-        margin_percent=policy.margin_percent,
-        gas_price_wei=circumstances.gas_price_wei,
-        gas=gas_parts(request, with_accept=not bound),
     )
 
 
@@ -128,10 +128,10 @@ def objection(request: Request, circumstances: Circumstances, policy: Policy) ->
             f"the callback gas of {request.callback_gas_limit} is above the "
             f"{policy.max_callback_gas} that are accepted"
         )
-    if policy.wei_per_opg:
-        cost = gas_cost_wei(request, circumstances.gas_price_wei, with_accept=True)
-        income = request.fee * policy.wei_per_opg // 10**18
-        needed = cost * (100 + policy.margin_percent) // 100
-        if income < needed:
-            return f"unprofitable: the fee is worth {income} wei, gas and margin need {needed} wei"
+    sums = expected(request, circumstances, policy, with_accept=True)
+    if not sums.profitable:
+        return (
+            f"unprofitable: the fee is worth {sums.income_wei} wei, gas and margin need "
+            f"{sums.needed_wei} wei"
+        )
     return None

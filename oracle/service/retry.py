@@ -1,4 +1,4 @@
-"""An operator's hand on one job: its present step at once, or what was given up once more.
+"""An operator tries one job again: its present step at once, or what was given up once more.
 
 Knows which states may be tried again by `core.explanation`; neither who asks nor who does the work.
 """

@@ -7,6 +7,7 @@ neither who demands nor why.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -14,7 +15,7 @@ import structlog
 from oracle.core.dispute import RevealDemand
 from oracle.core.event import BlockRef
 from oracle.core.job import Job, JobState
-from oracle.core.transaction import Call, Purpose, TransactionState
+from oracle.core.transaction import Call, Purpose, Transaction, TransactionState
 from oracle.core.types import ZERO_BYTES32, Address
 from oracle.court.commitment import no_rows_root
 from oracle.errors import NotFound, OracleError, StorageError
@@ -155,14 +156,31 @@ class Reveal:
         while first <= head.number:
             last = min(first + self._policy.range_blocks - 1, head.number)
             found = await self._source.demands(first, last, self._operator)
+            closed = await self._demands.closed(found)
             for demand in await self._demands.note(last, found):
-                _log.error(
-                    "DEMAND: leaves of a trace must be shown, or the bond is lost",
-                    seconds_left=round(demand.deadline - self._clock.now()),
-                    **demand_facts(demand),
-                )
+                self._tell(demand)
+            await self._reopen(closed, head)
             first = last + 1
         self._followed = head
+
+    def _tell(self, demand: RevealDemand) -> None:
+        _log.error(
+            "DEMAND: leaves of a trace must be shown, or the bond is lost",
+            seconds_left=round(demand.deadline - self._clock.now()),
+            **demand_facts(demand),
+        )
+
+    async def _reopen(self, closed: Sequence[RevealDemand], head: BlockRef) -> None:
+        """Those that the chain has pending all the same: what ended them was on another fork."""
+        for demand in closed:
+            job = await self._jobs.job(demand.request_id)
+            if job is None or job.state.terminal or head.timestamp > demand.deadline:
+                continue
+            # What we met is pending for an endpoint that is behind; a reorg opens its transaction.
+            states = {one.state for one in await self._meeting(demand, job)}
+            if TransactionState.MINED not in states and await self._court.is_pending(demand):
+                await self._demands.reopen(demand)
+                self._tell(demand)
 
     async def _hold(self, demand: RevealDemand) -> None:
         """The answer may be disputed for longer now, so its trace is kept for longer."""
@@ -217,18 +235,38 @@ class Reveal:
             _log.critical("a demand was not met in time: the bond is lost", **demand_facts(demand))
             await self._close(demand)
             return False
-        if await self._is_left_to_others(demand):
-            return False
-        data = self._calldata.get(demand)
+        data = await self._unsent(demand, job)
         if data is None:
-            data = self._calldata[demand] = await self._written(demand, job)
-        for one in await self._transactions.transactions_for(demand.request_id):
-            if one.call.data == data and one.state is TransactionState.OPEN:
-                return False
+            return False
         gas = await self._gateway.estimate_gas(self._sender, self._court.address, data)
         call = Call(self._court.address, data, gas)
         await self._transact.submit(Purpose.REVEAL, call, [demand.request_id])
         return True
+
+    async def _unsent(self, demand: RevealDemand, job: Job) -> bytes | None:
+        """What meets a demand; None where it is under way, or left to another worker.
+
+        Anybody may send it: what a worker that is gone has saved is sent again with our key.
+        """
+        saved = await self._meeting(demand, job)
+        if any(one.state is TransactionState.OPEN for one in saved):
+            return None
+        if saved and await self._traces.find(demand.commitment.trace_root) is None:
+            return saved[-1].call.data
+        if await self._is_left_to_others(demand):
+            return None
+        data = self._calldata.get(demand)
+        if data is None:
+            data = self._calldata[demand] = await self._written(demand, job)
+        return data
+
+    async def _meeting(self, demand: RevealDemand, job: Job) -> list[Transaction]:
+        """Every transaction that was ever saved to meet a demand, by any worker, oldest first."""
+        return [
+            one
+            for one in await self._transactions.transactions_for(demand.request_id)
+            if self._court.meets(one.call.data, job.request, demand)
+        ]
 
     async def _close(self, demand: RevealDemand) -> None:
         await self._demands.close(demand)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from oracle.core.job import Job, JobState, Trigger
+from oracle.core.job import LONGEST_PAUSE_SECONDS, Job, JobState
 from oracle.core.receipt import Answer, AnswerCommitment
 from oracle.core.transaction import Purpose
 from oracle.core.types import ZERO_ADDRESS, ZERO_BYTES32, Address
@@ -13,8 +13,8 @@ from oracle.ports.contracts import OracleContract, SettleItem
 from oracle.ports.jobs import JobMove, JobStore
 from oracle.ports.sending import TransactionGateway
 from oracle.service.post import Post, alike, within_one_transaction
+from oracle.service.postpone import postponed
 
-_SLOWEST_RETRY_SECONDS = 600.0
 _CLOCK_TOLERANCE_SECONDS = 15
 
 
@@ -42,16 +42,12 @@ class Settle:
         """Settles one transaction's worth. True where there was something to settle."""
         if await self._post.room() <= 0:
             return False
-        answered = await self._jobs.jobs(
-            [JobState.ANSWERED], limit=4 * self._batch, due_at=self._clock.now()
-        )
-        if not answered:
+        now = self._clock.now()
+        if not await self._jobs.jobs([JobState.ANSWERED], limit=1, due_at=now):
             return False
         # A chain that mines on demand stands still between transactions; our clock does not.
-        chain_time = max(
-            await self._gateway.chain_time(), int(self._clock.now()) - _CLOCK_TOLERANCE_SECONDS
-        )
-        ready = [job for job in answered if (job.settle_at or 0) <= chain_time]
+        chain_time = max(await self._gateway.chain_time(), int(now) - _CLOCK_TOLERANCE_SECONDS)
+        ready = await self._jobs.settleable(chain_time, limit=4 * self._batch, due_at=now)
         ready = await self._post.unserved(Purpose.SETTLE, ready)
         jobs = within_one_transaction(
             alike(ready, self._batch), lambda job: job.request.callback_gas_limit
@@ -73,10 +69,4 @@ class Settle:
 
     def _later(self, job: Job, reason: str) -> JobMove:
         """Finality has no deadline: keep trying, ever more slowly."""
-        tried = job.attempts + 1
-        wait = min(_SLOWEST_RETRY_SECONDS, 2.0 ** min(tried, 10))
-        return JobMove(
-            job.request_id,
-            Trigger.POSTPONE,
-            {"attempts": tried, "not_before": self._clock.now() + wait, "reason": reason},
-        )
+        return postponed(job, reason, self._clock.now(), LONGEST_PAUSE_SECONDS)

@@ -1,8 +1,9 @@
 """Signs what was computed: one answer a request, ever, with the trigger that it earns.
 
 What is about to be signed is on record first, so that no second result of a request is signed, by
-whichever key. A signer that gives nothing, or something else, costs no result: it is saved, and
-signed when there is a signature to be had. Runs nothing and sends nothing.
+whichever key; nor one beside what the chain had of us before a reorg. A signer that gives nothing,
+or something else, costs no result: it is saved, and signed when there is a signature to be had.
+Runs nothing and sends nothing.
 """
 
 from __future__ import annotations
@@ -69,6 +70,7 @@ class SignAnswers:
         ]
         digests = [answer.digest(self._domain) for answer in answers]
         try:
+            _require_as_posted(outcomes, answers)
             await self._jobs.reserve_signatures(
                 SIGNATURE_KIND,
                 [
@@ -116,6 +118,19 @@ class SignAnswers:
         request_id = outcomes[0].job.request_id
         _log.error("not signed", request=short(request_id), error=error.message)
         return [JobMove(request_id, Trigger.COMPUTE_FAILED, {"reason": error.message})], None
+
+
+def _require_as_posted(outcomes: Sequence[Outcome], answers: Sequence[Answer]) -> None:
+    """Raises SignedTwice where the chain had another answer of ours: its signature is out there,
+    though the record of it may be lost with a database."""
+    for done, answer in zip(outcomes, answers, strict=True):
+        posted = done.job.answer
+        if posted is not None and posted != answer:
+            raise SignedTwice(
+                f"refused to sign another result for request 0x{answer.request_id.hex()} than the "
+                "one that was posted before a reorg",
+                hint="the model gives other results here than where that one was computed",
+            )
 
 
 def saved_outcome(job: Job, answer: Answer, result: bytes) -> Outcome:

@@ -15,6 +15,7 @@ from dataclasses import replace
 
 import structlog
 
+from oracle.core.backoff import backoff_seconds
 from oracle.core.job import Trigger
 from oracle.core.serving import SENT, UNDONE
 from oracle.core.transaction import (
@@ -298,7 +299,7 @@ class Transact:
         moves = []
         for job in await self._jobs.jobs_of(transaction.request_ids):
             if job.state is waiting:
-                wait = min(_SLOWEST_RETRY_SECONDS, 2.0 ** min(job.attempts, 10))
+                wait = backoff_seconds(job.attempts, _SLOWEST_RETRY_SECONDS)
                 patch: JobPatch = {
                     "attempts": job.attempts + 1,
                     "not_before": self._clock.now() + wait,

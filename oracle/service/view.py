@@ -41,9 +41,9 @@ from oracle.ports.views import ViewAnswer, ViewQuestion, ViewStore
 from oracle.service.journal import short
 from oracle.service.view_poison import Poison
 from oracle.service.view_promises import DAY_SECONDS
-from oracle.service.view_seal import ViewSeal
+from oracle.service.view_signing import SignViews
 from oracle.service.view_terms import ViewTerms
-from oracle.service.view_till import Due, Till
+from oracle.service.view_vouchers import Due, ViewVouchers
 
 _log = structlog.get_logger("oracle.views")
 
@@ -82,12 +82,12 @@ class Views:
         *,
         closed: Callable[[], str | None],
         handover: Handover | None = None,
-        till: Till | None = None,
+        vouchers: ViewVouchers | None = None,
     ) -> None:
         """
         Args:
             closed: why nothing is taken on now, in words; None where something is.
-            till: where models have a price.
+            vouchers: where models have a price.
         """
         self._terms = terms
         self._views = views
@@ -100,11 +100,11 @@ class Views:
         self._operator = operator
         self._closed = closed
         self._handover = handover
-        self._till = till
+        self._vouchers = vouchers
         self._turn = asyncio.Lock()
         self._under_way: dict[_Key, asyncio.Task[ViewAnswer]] = {}
         self._poison = Poison(clock.now)
-        self._seal = ViewSeal(views, jobs, signer, domain, operator, till)
+        self._sign = SignViews(views, jobs, signer, domain, operator, vouchers)
 
     async def answer(self, question: ViewQuestion) -> ViewAnswer:
         """The answer, signed; the same one as before where there is one.
@@ -177,10 +177,10 @@ class Views:
         price = self._terms.price(model)
         if not price:
             return None
-        if self._till is None:
+        if self._vouchers is None:
             raise ViewRefused("not answered now: the deployment has no credit for views")
         try:
-            return Due(price, await self._till.voucher(question, price))
+            return Due(price, await self._vouchers.voucher(question, price))
         except PaymentRequired:
             await self._terms.request(question, model)  # nobody deposits for what is refused
             raise
@@ -196,7 +196,7 @@ class Views:
         if found.signer == self._signer.address:
             return found
         async with self._turn:
-            return await self._seal.signed(found, due)
+            return await self._sign.signed(found, due)
 
     async def _made(
         self, question: ViewQuestion, model: Model, inputs: Tensors, due: Due | None
@@ -219,13 +219,13 @@ class Views:
                 await self._admit(due)
             if known is None or (not known.answer_signature and not await self._is_traced(known)):
                 known = await self._computed(request_id, request, model, inputs)
-            signed = await self._seal.signed(known, due)
+            signed = await self._sign.signed(known, due)
         _log.info("view", request=short(request_id), model=model.name, caller=request.requester)
         return signed
 
     async def _admit(self, due: Due) -> None:
-        assert self._till is not None
-        await self._till.admit(due.voucher, due.price)
+        assert self._vouchers is not None
+        await self._vouchers.admit(due.voucher, due.price)
 
     # ---- running
 

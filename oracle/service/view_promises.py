@@ -28,8 +28,13 @@ class ViewPromises:
 
     async def __call__(self, jobs: Sequence[Job]) -> Mapping[bytes, tuple[Answer, bytes]]:
         """The answers that are on record already, with their results, by request; their traces are
-        held as those of jobs from now on."""
-        found = await self._views.views_of([job.request_id for job in jobs])
+        held as those of jobs from now on.
+
+        What was neither signed nor has its trace here was promised to nobody, and could not be
+        shown: it is run as any other job.
+        """
+        known = await self._views.views_of([job.request_id for job in jobs])
+        found = {key: one for key, one in known.items() if await self._stands(one)}
         holds = [
             TraceHold(
                 one.trace_root,
@@ -42,6 +47,11 @@ class ViewPromises:
         if holds:
             await self._traces.keep_until(holds)
         return {key: (answer_of(one), one.result) for key, one in found.items()}
+
+    async def _stands(self, answer: ViewAnswer) -> bool:
+        if answer.answer_signature or answer.trace_root == ZERO_BYTES32:
+            return True
+        return await self._traces.find(answer.trace_root) is not None
 
 
 def answer_of(answer: ViewAnswer) -> Answer:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -233,13 +233,17 @@ class Watch:
 
     async def _read_again(self, cursor: BlockRef, earliest: int) -> bool:
         """Reads what the node may have withheld. What was read before changes nothing again."""
-        first = max(self._policy.start_block, earliest)
+        first, changed = max(self._policy.start_block, earliest), False
         if first > cursor.number:
             return False
-        batch = await self._reader.events(first, cursor.number)
-        if batch.last != cursor:
-            return False  # a fork: the next cycle sees it, too
-        changed = await self._ingest(batch)
+        while first <= cursor.number:
+            last = min(first + self._policy.range_blocks - 1, cursor.number)
+            batch = await self._reader.events(first, last)
+            is_end = last == cursor.number
+            if not (batch.last == cursor if is_end else await self._is_canonical(cursor)):
+                return changed  # a fork: the next cycle sees it, too
+            changed |= await self._ingest(replace(batch, last=cursor))  # which stays where it is
+            first = last + 1
         await self._completeness.check(cursor)
         return changed
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select, update
 
 from oracle.core.dispute import DemandedLeaves, RevealDemand
 from oracle.core.receipt import AnswerCommitment
@@ -71,16 +71,34 @@ class SqlDemandStore:
 
     async def close(self, demand: RevealDemand) -> None:
         """A demand is over: met, too late, or gone with its request."""
-        query = (
-            update(demands)
-            .where(
-                demands.c.request_id == demand.request_id,
-                demands.c.number == demand.number,
-                demands.c.document == _written(demand),
-            )
-            .values(pending=False)
+        await self._set(demand, pending=False)
+
+    async def closed(self, found: Sequence[RevealDemand]) -> list[RevealDemand]:
+        """Those of them that were closed."""
+
+        def is_closed(connection: Connection, demand: RevealDemand) -> bool:
+            return connection.scalar(select(demands.c.pending).where(_is(demand))) is False
+
+        return await self._database.read(
+            lambda connection: [one for one in found if is_closed(connection, one)]
         )
+
+    async def reopen(self, demand: RevealDemand) -> None:
+        """A demand that was closed is pending on the chain all the same."""
+        await self._set(demand, pending=True)
+
+    async def _set(self, demand: RevealDemand, *, pending: bool) -> None:
+        query = update(demands).where(_is(demand)).values(pending=pending)
         await self._database.run(lambda connection: connection.execute(query))
+
+
+def _is(demand: RevealDemand) -> ColumnElement[bool]:
+    """This demand, and not another one of its number from before a reorg."""
+    return and_(
+        demands.c.request_id == demand.request_id,
+        demands.c.number == demand.number,
+        demands.c.document == _written(demand),
+    )
 
 
 def _written(demand: RevealDemand) -> str:

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, func, or_, select, update
 
 from oracle.core.job import Job, JobState
 from oracle.storage.conversion import job_of_row
-from oracle.storage.job_rows import chunks
+from oracle.storage.job_rows import chunks, due
 from oracle.storage.lease_store import count_workers, live_workers
 from oracle.storage.tables import jobs, leases
 
@@ -36,7 +36,7 @@ def take_jobs(
     own = jobs.c.taken_by == holder
     mine_to_take = (
         jobs.c.state.in_(states),
-        jobs.c.not_before <= due_at,
+        due(due_at),
         or_(own, free) if anew else own,
     )
     waiting = connection.execute(

@@ -11,10 +11,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, insert, or_, select, update
 
 from oracle.core.event import RequestSeen
-from oracle.core.job import Job, JobState, Trigger, advance, can_advance
+from oracle.core.job import LONGEST_PAUSE_SECONDS, Job, JobState, Trigger, advance, can_advance
 from oracle.core.receipt import Answer
 from oracle.core.serving import UNDONE
 from oracle.core.transaction import Purpose, TransactionState
@@ -40,6 +40,12 @@ def chunks(items: Collection[Item]) -> Iterator[Sequence[Item]]:
     distinct = list(dict.fromkeys(items))
     for start in range(0, len(distinct), _CHUNK):
         yield distinct[start : start + _CHUNK]
+
+
+def due(at: float) -> ColumnElement[bool]:
+    """Whether a job is not put off. Further ahead than any step puts one, the clock went back."""
+    not_before = jobs.c.not_before
+    return or_(not_before <= at, not_before > at + LONGEST_PAUSE_SECONDS)
 
 
 def load_jobs(connection: Connection, request_ids: Collection[bytes]) -> dict[bytes, Job]:
@@ -105,7 +111,7 @@ def moved_if_possible(
 
 def _moved(job: Job, move: JobMove, now: float) -> Job:
     try:
-        state = advance(job.state, move.trigger)
+        state = advance(job.state, _undoing(job, move.trigger))
     except IllegalTransition as error:
         raise IllegalTransition(f"0x{job.request_id.hex()}: {error.message}") from None
     # Who computed it posts it, unless that fails: then it is anybody's again.
@@ -119,6 +125,13 @@ def _moved(job: Job, move: JobMove, now: float) -> Job:
         )
         job = replace(job, answer=answer)
     return replace(job, **move.patch, state=state, updated_at=now, taken_by=taken_by)
+
+
+def _undoing(job: Job, trigger: Trigger) -> Trigger:
+    """The trigger; an answer that was not made here is computed here before it is sent again."""
+    if trigger is Trigger.ANSWER_FAILED and job.answered_elsewhere:
+        return Trigger.ANSWER_VANISHED
+    return trigger
 
 
 # ---- reorgs
@@ -176,7 +189,9 @@ def rewound(job: Job, ancestor_number: int, now: float) -> Job:
         )
     if job.answered_block is not None and job.answered_block > ancestor_number:
         rewound_job = replace(
-            _reopened(rewound_job, Trigger.ANSWER_UNMINED, now), answered_block=None, settle_at=None
+            _without_a_logs_result(_reopened(rewound_job, Trigger.ANSWER_UNMINED, now)),
+            answered_block=None,
+            settle_at=None,
         )
     if job.accepted_block is not None and job.accepted_block > ancestor_number:
         rewound_job = replace(
@@ -198,11 +213,9 @@ def stepped_back(job: Job, under_way: Mapping[Purpose, Collection[bytes]], now: 
     if job.state not in _WAITING:
         return job
     purpose, trigger = _WAITING[job.state]
-    if job.request_id in under_way[purpose] or (
-        job.state is JobState.ANSWERING and job.signature is None
-    ):
+    if job.request_id in under_way[purpose]:
         return job
-    return replace(job, state=advance(job.state, trigger), updated_at=now)
+    return replace(job, state=advance(job.state, _undoing(job, trigger)), updated_at=now)
 
 
 def _reopened(job: Job, trigger: Trigger, now: float) -> Job:
@@ -210,10 +223,16 @@ def _reopened(job: Job, trigger: Trigger, now: float) -> Job:
     return replace(job, state=state, reason=None, attempts=0, not_before=0.0, updated_at=now)
 
 
+def _without_a_logs_result(job: Job) -> Job:
+    """What was posted stays on record, so that nothing else is signed beside it. The result is
+    computed here before it is: a log that is gone proves nothing, and its trace may not be here."""
+    return replace(job, result=None) if job.answered_elsewhere else job
+
+
 def _forgetting_the_chain(job: Job, state: JobState, now: float) -> Job:
     """The job with what it has computed and signed, but with nothing that the chain said."""
     return replace(
-        job,
+        _without_a_logs_result(job),
         state=state,
         reason=None,
         accepted=False,

@@ -6,8 +6,9 @@ Each method is one database transaction. Knows what a job may become only throug
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, or_, select
 
 from oracle.core.event import BlockRef, RequestSeen
 from oracle.core.job import Job, JobState
@@ -21,6 +22,7 @@ from oracle.storage.database import Database
 from oracle.storage.job_queue import take_jobs
 from oracle.storage.job_rows import (
     chunks,
+    due,
     load_jobs,
     move_jobs,
     moved_if_possible,
@@ -143,6 +145,7 @@ class SqlJobStore:
 
     async def finalise(self, block: BlockRef) -> None:
         def work(connection: Connection) -> None:
+            require_chain(connection, self._holder)
             connection.execute(delete(cursors).where(cursors.c.name == _FINALISED))
             connection.execute(insert(cursors), {"name": _FINALISED, "block_number": block.number})
             _stand_on(connection, block)
@@ -219,24 +222,24 @@ class SqlJobStore:
     async def jobs(
         self, states: Sequence[JobState], *, limit: int, due_at: float | None = None
     ) -> Sequence[Job]:
-        # The inner query is answered by the index alone; only the rows it picks are read.
-        order = (jobs.c.deadline, jobs.c.request_id)
         picked = select(jobs.c.request_id).where(jobs.c.state.in_(states))
         if due_at is not None:
-            picked = picked.where(jobs.c.not_before <= due_at)
+            picked = picked.where(due(due_at))
+        return await self._first(picked, limit, jobs.c.deadline)
+
+    async def settleable(self, chain_time: int, *, limit: int, due_at: float) -> Sequence[Job]:
+        picked = select(jobs.c.request_id).where(
+            jobs.c.state == JobState.ANSWERED, jobs.c.settle_at <= chain_time, due(due_at)
+        )
+        return await self._first(picked, limit, jobs.c.settle_at)
+
+    async def _first(
+        self, picked: Select[tuple[bytes]], limit: int, by: ColumnElement[Any]
+    ) -> Sequence[Job]:
+        # The inner query is answered by an index alone; only the rows it picks are read.
+        order = (by, jobs.c.request_id)
         picked = picked.order_by(*order).limit(limit)
         query = select(jobs).where(jobs.c.request_id.in_(picked)).order_by(*order)
-
-        def work(connection: Connection) -> list[Job]:
-            return [job_of_row(row) for row in connection.execute(query).mappings()]
-
-        return await self._database.read(work)
-
-    async def recent_jobs(self, limit: int) -> Sequence[Job]:
-        """The latest requests, newest first."""
-        query = (
-            select(jobs).order_by(jobs.c.block_number.desc(), jobs.c.log_index.desc()).limit(limit)
-        )
 
         def work(connection: Connection) -> list[Job]:
             return [job_of_row(row) for row in connection.execute(query).mappings()]
@@ -293,7 +296,8 @@ class SqlJobStore:
 
 
 def _stand_on(connection: Connection, block: BlockRef) -> None:
-    """Adds a block to the cursor's history, in place of one of its height; prunes the oldest."""
+    """Adds a block to the cursor's history, in place of one of its height; prunes the oldest, but
+    not the one that is final, however far back that lies."""
     connection.execute(delete(blocks).where(blocks.c.number == block.number))
     connection.execute(
         insert(blocks),
@@ -306,7 +310,10 @@ def _stand_on(connection: Connection, block: BlockRef) -> None:
         .limit(1)
         .scalar_subquery()
     )
-    connection.execute(delete(blocks).where(blocks.c.number < oldest_kept))
+    final = select(cursors.c.block_number).where(cursors.c.name == _FINALISED)
+    connection.execute(
+        delete(blocks).where(blocks.c.number < oldest_kept, blocks.c.number.not_in(final))
+    )
 
 
 def _reserved(

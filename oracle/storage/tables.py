@@ -27,7 +27,7 @@ from oracle.core.job import JobState
 from oracle.core.transaction import Purpose, SendOutcome, TransactionState
 from oracle.storage.types import ADDRESS, AMOUNT, BYTES32, NONCE, WEI, text_enum
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 metadata = MetaData(
     naming_convention={
@@ -111,6 +111,8 @@ jobs = Table(
     Column("input", LargeBinary, nullable=False),
     # Holds all that the queue is filtered and ordered by, so finding work reads no row.
     Index("ix_jobs_queue", "state", "deadline", "not_before", "request_id", "taken_by"),
+    # The same for what is to be settled.
+    Index("ix_jobs_settleable", "state", "settle_at", "request_id", "not_before"),
     Index("ix_jobs_place", "block_number", "log_index"),
     Index("ix_jobs_fee_earned", "fee_earned"),  # for the totals
 )

@@ -2,7 +2,8 @@
 
 Files first, index second, so that a process killed anywhere leaves whole traces and strays that the
 next start removes. Expired traces make room, the oldest first; a trace that is still owed is never
-dropped, and one that does not fit is refused loudly. Knows nothing of answers or of HTTP.
+dropped, and one that does not fit is refused loudly. What is owed is told by the time of the last
+sweep, not by this machine's clock. Knows nothing of answers or of HTTP.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class FileTraceStore:
         self._clock = clock
         self._budget = budget_bytes
         self._writing = asyncio.Lock()
+        self._swept_as_of = 0.0
         self._under_way: set[asyncio.Task[Any]] = set()
         self._refused: str | None = None
         self._lost: set[bytes] = set()
@@ -67,12 +69,12 @@ class FileTraceStore:
             _log.warning("holds of traces that are not here", count=len(holds) - known)
 
     async def sweep(self, now: float) -> int:
-        """Drops the traces that nobody holds any more; how many."""
+        """Drops the traces that nobody holds at `now`, by the chain's clock; how many."""
         return await self._uninterrupted(self._sweep(now))
 
     async def usage(self) -> TraceUsage:
-        now = self._clock.now()
-        count, used, held = await self._index.read(lambda c: trace_index.sums(c, now))
+        as_of = self._swept_as_of
+        count, used, held = await self._index.read(lambda c: trace_index.sums(c, as_of))
         return TraceUsage(count, used, held, self._budget, self.trouble)
 
     async def find(self, root: bytes) -> PublishedTrace | None:
@@ -140,21 +142,21 @@ class FileTraceStore:
             await self._index.run(lambda connection: trace_index.add(connection, rows, at))
 
     async def _make_room(self, wanted: int) -> None:
-        now = self._clock.now()
-        _, used, held = await self._index.read(lambda c: trace_index.sums(c, now))
+        as_of = self._swept_as_of
+        _, used, held = await self._index.read(lambda c: trace_index.sums(c, as_of))
         if held + wanted > self._budget:
             self._refused = (
                 f"no room for {wanted} bytes of traces: {held} of {self._budget} are still owed"
             )
             raise TraceStoreFull(
                 self._refused,
-                hint="raise trace_budget, or take on less until challenge windows have closed",
+                hint="raise trace_budget_bytes, or take on less until challenge windows close",
             )
         excess = used + wanted - self._budget
         if excess <= 0:
             return
         drop: list[bytes] = []
-        for root, size in await self._index.read(lambda c: trace_index.expired(c, now)):
+        for root, size in await self._index.read(lambda c: trace_index.expired(c, as_of)):
             if excess <= 0:
                 break
             drop.append(root)
@@ -163,6 +165,7 @@ class FileTraceStore:
 
     async def _sweep(self, now: float) -> int:
         async with self._writing:
+            self._swept_as_of = now
             roots = [
                 root
                 for root, _ in await self._index.read(

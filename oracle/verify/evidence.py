@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from oracle.client.view import OracleView
+from oracle.client.reader import OracleReader
 from oracle.core.event import RequestAnswered
 from oracle.core.receipt import Answer, Receipt
 from oracle.core.request import Request
@@ -51,23 +51,23 @@ def of_receipt(saved: SavedReceipt) -> Evidence:
     )
 
 
-async def of_chain(view: OracleView, request_id: bytes) -> Evidence:
+async def of_chain(reader: OracleReader, request_id: bytes) -> Evidence:
     """What the chain's events claim. Raises NotFound for an id that the oracle has never seen."""
-    story = await view.story(request_id)
+    story = await reader.story(request_id)
     created = story.created
-    model = await registered_model(view, created.request.model_id)
+    model = await registered_model(reader, created.request.model_id)
     event = story.answered
     return Evidence(
-        contracts=await contracts_of(view),
+        contracts=await contracts_of(reader),
         request_id=request_id,
         request=created.request,
         input=created.input,
-        answered=None if event is None else await _answered(view, created.request, event),
+        answered=None if event is None else await _answered(reader, created.request, event),
         model=model,
     )
 
 
-async def save(view: OracleView, request_id: bytes) -> SavedReceipt:
+async def save(reader: OracleReader, request_id: bytes) -> SavedReceipt:
     """The receipt of an answer as a file.
 
     Raises:
@@ -75,7 +75,7 @@ async def save(view: OracleView, request_id: bytes) -> SavedReceipt:
         NotFound: no such request, or the signature cannot be read from the chain.
         SchemaError: the model's schema cannot be read.
     """
-    evidence = await of_chain(view, request_id)
+    evidence = await of_chain(reader, request_id)
     answered, model = evidence.answered, evidence.model
     if answered is None:
         raise NoAnswer("the request has no answer, so there is no receipt")
@@ -98,12 +98,12 @@ async def save(view: OracleView, request_id: bytes) -> SavedReceipt:
     )
 
 
-async def contracts_of(view: OracleView) -> Contracts:
+async def contracts_of(reader: OracleReader) -> Contracts:
     """The deployment as its oracle says it is wired."""
-    wiring = await view.oracle.wiring()
+    wiring = await reader.oracle.wiring()
     return Contracts(
-        chain_id=view.rpc.chain_id,
-        oracle=view.oracle.address,
+        chain_id=reader.rpc.chain_id,
+        oracle=reader.oracle.address,
         registry=wiring.registry,
         staking=wiring.staking,
         token=wiring.token,
@@ -117,10 +117,10 @@ def posted_at(event: RequestAnswered) -> Posted:
     return Posted(at.block_number, at.block_hash, at.transaction_hash, event.settle_at)
 
 
-async def _answered(view: OracleView, request: Request, event: RequestAnswered) -> Answered:
+async def _answered(reader: OracleReader, request: Request, event: RequestAnswered) -> Answered:
     receipt: Receipt | str
     try:
-        receipt = await view.receipt(event.request_id)
+        receipt = await reader.receipt(event.request_id)
         answer = receipt.answer
     except (NotFound, SignatureError) as error:
         receipt = error.message
@@ -132,10 +132,10 @@ def _of_event(request: Request, event: RequestAnswered) -> Answer:
     return Answer.of(event.request_id, request, event.operator, event.result, event.trace_root)
 
 
-async def registered_model(view: OracleView, model_id: bytes) -> RegisteredModel | str:
+async def registered_model(reader: OracleReader, model_id: bytes) -> RegisteredModel | str:
     """The registration of a model, or why there is none that can be read."""
     try:
-        found = await view.registry.model(model_id)
+        found = await reader.registry.model(model_id)
     except (NotFound, SchemaError) as error:
         return error.message
     return RegisteredModel(

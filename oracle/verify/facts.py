@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from oracle.client.reader import OracleReader
 from oracle.client.story import Story
-from oracle.client.view import OracleView
 from oracle.core.event import BlockRef, RequestAnswered
 from oracle.core.operator import OperatorStatus
 from oracle.core.saved_receipt import Contracts, RegisteredModel
@@ -59,7 +59,7 @@ class ChainFacts:
 
 
 async def read_facts(
-    view: OracleView,
+    reader: OracleReader,
     claimed: Contracts,
     request_id: bytes,
     model_id: bytes,
@@ -71,7 +71,7 @@ async def read_facts(
     Raises:
         ChainUnreachable: the endpoint does not answer, or not with what can be read.
     """
-    contracts = await contracts_of(view)
+    contracts = await contracts_of(reader)
     if claimed.chain_id != contracts.chain_id:
         return NotReached(
             f"it is of chain {claimed.chain_id}, and the endpoint serves chain {contracts.chain_id}"
@@ -82,29 +82,29 @@ async def read_facts(
             f"{contracts.oracle}"
         )
     try:
-        story = await view.story(request_id)
+        story = await reader.story(request_id)
     except NotFound:
         story = None
-    head = await view.rpc.latest()
+    head = await reader.rpc.latest()
     return ChainFacts(
         contracts=contracts,
         story=story,
-        state=await view.state(request_id),
-        model=await registered_model(view, model_id),
-        operator=None if answered_by is None else await _operator(view, answered_by, head.number),
-        answer_block=None if block_number is None else await view.rpc.block(block_number),
+        state=await reader.state(request_id),
+        model=await registered_model(reader, model_id),
+        operator=None if answered_by is None else await _operator(reader, answered_by, head.number),
+        answer_block=None if block_number is None else await reader.rpc.block(block_number),
         now=head.timestamp,
     )
 
 
-async def _operator(view: OracleView, operator: Address, last_block: int) -> OperatorFacts:
+async def _operator(reader: OracleReader, operator: Address, last_block: int) -> OperatorFacts:
     try:
-        status = await view.staking.status(operator)
+        status = await reader.staking.status(operator)
     except NotFound:
         status = None
-    first_block = view.deployment.deployed_block
+    first_block = reader.deployment.deployed_block
     return OperatorFacts(
         status=status,
-        endpoint=await view.endpoint(operator),
-        keys=await key_changes(view.rpc, view.staking, operator, first_block, last_block),
+        endpoint=await reader.endpoint(operator),
+        keys=await key_changes(reader.rpc, reader.staking, operator, first_block, last_block),
     )

@@ -16,7 +16,7 @@ import structlog
 
 from oracle.chain.court_contract import CourtBinding
 from oracle.chain.court_reader import CourtReader
-from oracle.client.view import OracleView
+from oracle.client.reader import OracleReader
 from oracle.core.case import Case, CaseState
 from oracle.core.dispute import announcement_of
 from oracle.core.event import AnswerVoided
@@ -47,7 +47,7 @@ _PROVABLE = frozenset({RequestState.ANSWERED, RequestState.REVEAL_PENDING})
 class Convict:
     def __init__(
         self,
-        view: OracleView,
+        reader: OracleReader,
         court: CourtBinding,
         proceedings: CourtReader,
         subjects: Subjects,
@@ -55,7 +55,7 @@ class Convict:
         purse: Purse,
         policy: WatcherPolicy,
     ) -> None:
-        self._view = view
+        self._reader = reader
         self._court = court
         self._proceedings = proceedings
         self._subjects = subjects
@@ -71,7 +71,7 @@ class Convict:
         Raises:
             OracleError: not now; try again.
         """
-        window = await look(self._view, case.request_id)
+        window = await look(self._reader, case.request_id)
         state = window.request
         if state.state is RequestState.SLASHED:
             return await self._paid(case, window.now)
@@ -127,7 +127,7 @@ class Convict:
             if estimate is not None:
                 return estimate
             # The court forgets an announcement that has convicted: ours may have, a block ago.
-            if (await self._view.state(case.request_id)).state not in _PROVABLE:
+            if (await self._reader.state(case.request_id)).state not in _PROVABLE:
                 return case
             if has_time:
                 await self._outbox.send(Purpose.ANNOUNCE, announce)
@@ -144,7 +144,7 @@ class Convict:
             ChainRefused: it is not worth its gas now.
         """
         await self._purse.look(now=True)
-        limits = await self._view.oracle.limits()
+        limits = await self._reader.oracle.limits()
         reward = subject.request.bond * limits.fraud_watcher_bps // _BPS
         try:
             estimate = await self._outbox.estimate(data)
@@ -190,9 +190,9 @@ class Convict:
 
         A long one by itself says only that nobody sent anything to a chain that mines on demand.
         """
-        head = await self._view.rpc.latest()
+        head = await self._reader.rpc.latest()
         numbers = range(max(0, head.number - _MEASURED_BLOCKS), head.number)
-        found = await asyncio.gather(*(self._view.rpc.block(number) for number in numbers))
+        found = await asyncio.gather(*(self._reader.rpc.block(number) for number in numbers))
         times = [*(block.timestamp for block in found if block is not None), head.timestamp]
         gaps = [float(after - before) for before, after in pairwise(times)]
         middle = median(gaps) if gaps else 1.0
@@ -236,7 +236,7 @@ class Convict:
         return replace(case, state=CaseState.HELD)
 
     async def _by_whom(self, case: Case) -> Case:
-        head = await self._view.rpc.latest()
+        head = await self._reader.rpc.latest()
         found = await self._proceedings.proceedings(case.request_id, case.block_number, head.number)
         if found.proven is not None:
             mine = found.proven.watcher == self._outbox.sender

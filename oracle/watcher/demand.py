@@ -16,7 +16,7 @@ import structlog
 from oracle.chain.court_contract import CourtBinding
 from oracle.chain.court_reader import CourtReader, Proceedings, Shown
 from oracle.chain.proof_coder import encode_place
-from oracle.client.view import OracleView
+from oracle.client.reader import OracleReader
 from oracle.core.case import Case, CaseState
 from oracle.core.dispute import RevealDemand
 from oracle.core.request import RequestState
@@ -68,7 +68,7 @@ _Shown = tuple[tuple[Shown, ...], tuple[int, bytes] | None]
 class Demand:
     def __init__(
         self,
-        view: OracleView,
+        reader: OracleReader,
         court: CourtBinding,
         proceedings: CourtReader,
         subjects: Subjects,
@@ -77,7 +77,7 @@ class Demand:
         new_runner: NewRunner,
         policy: WatcherPolicy,
     ) -> None:
-        self._view = view
+        self._reader = reader
         self._court = court
         self._proceedings = proceedings
         self._subjects = subjects
@@ -94,7 +94,7 @@ class Demand:
         Raises:
             OracleError: not now; try again.
         """
-        window = await look(self._view, case.request_id)
+        window = await look(self._reader, case.request_id)
         state = window.request
         try:
             subject = await self._subjects.subject(case)
@@ -104,7 +104,7 @@ class Demand:
             return ended(case, CaseState.OVER, f"a fork took the answer away: {case.reason}")
         # Asked before the chain is, as what is mined meanwhile is on its way no more.
         sent = await self._outbox.begins_with(self._head(subject))
-        head = await self._view.rpc.latest()
+        head = await self._reader.rpc.latest()
         found = await self._proceedings.proceedings(case.request_id, case.block_number, head.number)
         pending = [one for one in found.demands if await self._court.is_pending(one)]
         if state.state.terminal:
@@ -212,7 +212,7 @@ class Demand:
         me, program = self._outbox.sender, opened.program
         mine = any(one.demander == me for one in pending)
         spent = sum(one.deposit for one in found.demands if one.demander == me)
-        held = await self._view.token.balance_of(me)
+        held = await self._reader.token.balance_of(me)
         means = await self._means(subject, min(self._policy.max_deposit - spent, held))
         if not means.rounds:
             text = f"there is no time for another demand before the dispute limit: {case.reason}"
@@ -225,9 +225,9 @@ class Demand:
                 return case
             return self._short(case, spent, held)
         total = sum(one.deposit for one in wanted)
-        if await self._view.token.allowance(me, self._court.address) < total:
-            data = self._view.token.approve_data(self._court.address, self._policy.max_deposit)
-            await self._outbox.send(Purpose.ALLOW, data, self._view.token.address)
+        if await self._reader.token.allowance(me, self._court.address) < total:
+            data = self._reader.token.approve_data(self._court.address, self._policy.max_deposit)
+            await self._outbox.send(Purpose.ALLOW, data, self._reader.token.address)
             return case
         rows = max(1, rows_of(program, subject.message))
         for one in wanted:
@@ -246,8 +246,8 @@ class Demand:
         return case
 
     async def _means(self, subject: Subject, budget: int) -> Means:
-        now = await self._view.rpc.next_timestamp()
-        limit = await self._view.oracle.dispute_limit(subject.request)
+        now = await self._reader.rpc.next_timestamp()
+        limit = await self._reader.oracle.dispute_limit(subject.request)
         made, _ = await self._court.demands(subject.request_id)
         return Means(
             rounds=rounds_left(now, limit, subject.model.terms.reveal_window),

@@ -14,8 +14,8 @@ from dataclasses import replace
 import structlog
 
 from oracle.chain.proof_coder import encode_proof
+from oracle.client.reader import OracleReader
 from oracle.client.trace_reader import ReadLimits, TraceReader
-from oracle.client.view import OracleView
 from oracle.core.case import Case, CaseState
 from oracle.core.request import RequestState
 from oracle.core.types import ZERO_BYTES32, Tier
@@ -41,14 +41,14 @@ _SHUNNED_SECONDS = 120.0
 class Examine:
     def __init__(
         self,
-        view: OracleView,
+        reader: OracleReader,
         subjects: Subjects,
         new_runner: NewRunner,
         policy: WatcherPolicy,
         limits: ReadLimits | None = None,
     ) -> None:
         """`limits` are what an endpoint may cost; the usual ones by default."""
-        self._view = view
+        self._reader = reader
         self._subjects = subjects
         self._new_runner = new_runner
         self._policy = policy
@@ -61,7 +61,7 @@ class Examine:
         Raises:
             OracleError: it cannot be looked at now; try again.
         """
-        state = (await self._view.state(case.request_id)).state
+        state = (await self._reader.state(case.request_id)).state
         if state.terminal:
             # Of a case that began anew, the share of the conviction may be this watcher's.
             next_ = CaseState.HELD if state is RequestState.SLASHED else CaseState.OVER
@@ -132,8 +132,6 @@ class Examine:
             return ended(case, CaseState.CLEAN, text)
         unseen = "the answer commits to nothing" if nothing else "every trace is demanded"
         reason = f"{own.differs or unseen}; the trace is not served: {why}"
-        if subject.model.terms.reveal_window == 0:
-            return ended(case, CaseState.SKIPPED, f"{reason}; the model has no reveals")
         if not self._policy.demand:
             return ended(case, CaseState.SKIPPED, f"{reason}; demands are switched off")
         _log.info("withheld", request="0x" + case.request_id.hex(), reason=reason)

@@ -19,9 +19,10 @@ from oracle.ports.sending import TransactionGateway
 
 _log = structlog.get_logger("oracle.watcher")
 
-CONVICTION_GAS: Final = 3_200_000
-"""The dearest of the proofs that are measured, of a sum of 4,608 terms, takes 2.1 million gas
-(docs/performance.md); the rest is its announcement, and the headroom that a gas limit has."""
+CONVICTION_GAS: Final = 5_000_000
+"""A proof that carries the longest result takes 4.0 million gas by the floor price of calldata
+(EIP-7623), the dearest that is measured, of a sum of 8,192 terms, 3.1 (snapshots/dispute.json); the
+rest is its announcement, and the headroom that a gas limit has."""
 
 _LOOK_SECONDS = 60.0
 

@@ -16,8 +16,8 @@ from oracle.chain.codec import decode_logs
 from oracle.chain.court_contract import Disputed
 from oracle.chain.logs import LARGEST_SPAN, LogScanner
 from oracle.chain.wire import to_hex
+from oracle.client.reader import OracleReader
 from oracle.client.story import Story
-from oracle.client.view import OracleView
 from oracle.core.case import Case
 from oracle.core.event import RequestSeen
 from oracle.core.model import Model
@@ -67,8 +67,8 @@ FilePlaces = Callable[[Model, str | None], Sequence[FileSource]]
 class Subjects:
     """Reads what answers are about; keeps a few programs."""
 
-    def __init__(self, view: OracleView, places: FilePlaces) -> None:
-        self._view = view
+    def __init__(self, reader: OracleReader, places: FilePlaces) -> None:
+        self._reader = reader
         self._places = places
         self._programs: OrderedDict[bytes, OpenedProgram] = OrderedDict()
         self._models: dict[bytes, Model] = {}
@@ -77,9 +77,9 @@ class Subjects:
     async def story(self, case: Case) -> Story:
         """What happened to the request of an answer. It is looked for backwards from the answer, as
         it is nearly always near; the whole chain would be read for each case otherwise."""
-        head = await self._view.rpc.latest()
-        scanner = LogScanner(self._view.rpc, self._view.oracle.address)
-        start, span = self._view.deployment.deployed_block, LARGEST_SPAN
+        head = await self._reader.rpc.latest()
+        scanner = LogScanner(self._reader.rpc, self._reader.oracle.address)
+        start, span = self._reader.deployment.deployed_block, LARGEST_SPAN
         topics = [None, to_hex(case.request_id)]
         first = max(start, case.block_number - span + 1)
         logs = await scanner.scan(first, head.number, topics)
@@ -100,14 +100,14 @@ class Subjects:
         known = self._endpoints.get(operator)
         if known is not None and time.monotonic() < known[0]:
             return known[1]
-        found = await self._view.endpoint(operator)
+        found = await self._reader.endpoint(operator)
         self._endpoints[operator] = (time.monotonic() + _ENDPOINT_SECONDS, found)
         return found
 
     async def _model(self, model_id: bytes) -> Model:
         """Its terms never change."""
         if model_id not in self._models:
-            self._models[model_id] = await self._view.registry.model(model_id)
+            self._models[model_id] = await self._reader.registry.model(model_id)
         return self._models[model_id]
 
     async def subject(self, case: Case) -> Subject:

@@ -15,6 +15,7 @@ from dataclasses import replace
 
 import structlog
 
+from oracle.core.backoff import backoff_seconds
 from oracle.core.case import Case, CaseState
 from oracle.core.health import Vitals
 from oracle.core.types import Address
@@ -106,7 +107,7 @@ class Watcher:
                 except OracleError as error:
                     failures += 1
                     self.trouble = error.message
-                    pause = min(_SLOWEST_RETRY_SECONDS, pause * 2 ** min(failures, 10))
+                    pause = backoff_seconds(failures, _SLOWEST_RETRY_SECONDS, unit_seconds=pause)
                     _log.warning("round failed", error=error.message)
                 self._round_since = None
                 with contextlib.suppress(TimeoutError):
@@ -121,7 +122,7 @@ class Watcher:
         tried = case.attempts + 1
         looking = case.state is CaseState.OPEN
         slowest = _SLOWEST_RETRY_SECONDS if looking else _SLOWEST_CONVICTION_SECONDS
-        wait = min(slowest, self._poll_seconds * 2.0 ** min(tried, 10))
+        wait = backoff_seconds(tried, slowest, unit_seconds=self._poll_seconds)
         return replace(case, attempts=tried, not_before=self._clock.now() + wait)
 
     async def idle(self) -> bool:

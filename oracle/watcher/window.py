@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from oracle.client.view import OracleView
+from oracle.client.reader import OracleReader
 from oracle.core.request import RequestState
 from oracle.ports.contracts import OnChainRequest
 
@@ -38,12 +38,12 @@ class Window:
         return self.head < settle_at and self.now >= settle_at + _CERTAIN_SECONDS
 
 
-async def look(view: OracleView, request_id: bytes) -> Window:
+async def look(reader: OracleReader, request_id: bytes) -> Window:
     """Raises ChainUnreachable."""
 
     async def read() -> Window:
         # In this order: what is not voided at that time or later can be voided no more.
-        head = (await view.rpc.latest()).timestamp
-        return Window(head, await view.rpc.next_timestamp(), await view.state(request_id))
+        head = (await reader.rpc.latest()).timestamp
+        return Window(head, await reader.rpc.next_timestamp(), await reader.state(request_id))
 
-    return await view.rpc.on_one_endpoint(read)
+    return await reader.rpc.on_one_endpoint(read)

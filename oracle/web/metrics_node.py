@@ -262,7 +262,7 @@ NODE_METRICS: Final[Sequence[Metric[NodeFigures]]] = (
     ),
     _gauge(
         "oracle_trace_budget_bytes",
-        "What the traces may take: `trace_budget`.",
+        "What the traces may take: `trace_budget_bytes`.",
         _of_stored(lambda stored: stored.traces.budget_bytes),
     ),
     # views

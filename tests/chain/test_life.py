@@ -226,11 +226,8 @@ async def test_court_verbs_are_refused_without_a_court(scene: Scene) -> None:
     oracle = scene.contracts.oracle
     asked = await scene.request()
     commitment = AnswerCommitment(scene.owner.address, ZERO_BYTES32, ZERO_BYTES32)
-    for calldata in (
-        oracle.suspend_data(asked.request, commitment),
-        oracle.resume_data(asked.request, commitment, 2**40 - 1),
-        oracle.void_answer_data(asked.request, commitment, ZERO_ADDRESS),
-    ):
+    for verb, *more in (("suspend",), ("resume", 2**40 - 1), ("voidAnswer", ZERO_ADDRESS)):
+        calldata = oracle.encode(verb, asked.request.as_tuple(), commitment.as_tuple(), *more)
         with pytest.raises(ContractReverted) as refused:
             await scene.owner.send(oracle.address, calldata)
         assert refused.value.arguments == {"caller": scene.owner.address}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from typing import Any
 
 from eth_account.messages import encode_typed_data
@@ -127,11 +127,12 @@ def test_answer_batch(domain: Domain, answers: list[Answer]) -> None:
 async def test_the_contract_agrees(scene: Scene) -> None:
     oracle = scene.contracts.oracle
     for request in REQUESTS:
-        assert await oracle.request_id_of(request) == request.id(oracle.domain)
-    assert await oracle.accept_digest(ACCEPT) == ACCEPT.digest(oracle.domain)
-    assert await oracle.answer_digest(ANSWERS[0]) == ANSWERS[0].digest(oracle.domain)
+        assert await oracle.view("requestIdOf", request.as_tuple()) == request.id(oracle.domain)
+    assert await oracle.view("acceptDigest", astuple(ACCEPT)) == ACCEPT.digest(oracle.domain)
+    answers = [answer.as_tuple() for answer in ANSWERS]
+    assert await oracle.view("answerDigest", answers[0]) == ANSWERS[0].digest(oracle.domain)
     expected = answer_batch_digest(oracle.domain, ANSWERS)
-    assert await oracle.answer_batch_digest(ANSWERS) == expected
+    assert await oracle.view("answerBatchDigest", answers) == expected
 
 
 def test_domain_binds_chain_and_contract() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from oracle.core.job import JobState
-from tests.support.failures import failure
+from tests.support.failures import failure, thorough
 from tests.support.invariants import check_invariants, settle_down
 from tests.support.socket_relay import SocketRelay, socket_relay
 from tests.support.world import World, until
@@ -84,6 +84,7 @@ async def test_a_deaf_socket_costs_no_more_than_a_poll(world: World, relay: Sock
     await ended_well(world)
 
 
+@thorough
 @failure(8, "the socket is cut, and comes back")
 async def test_a_cut_socket_costs_no_more_than_a_poll_and_rings_again(
     world: World, relay: SocketRelay

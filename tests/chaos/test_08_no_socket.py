@@ -35,6 +35,7 @@ async def block_time(world: World) -> AsyncIterator[None]:
         await world.chain.automine(True)
 
 
+@thorough
 @failure(8, "polling alone: every look at the chain finds it, and every third is lost")
 async def test_a_request_waits_no_longer_than_the_poll_interval_and_a_block(
     world: World, proxy: FaultProxy

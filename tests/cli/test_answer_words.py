@@ -39,4 +39,6 @@ def test_people_are_told_where_there_is_no_output_and_scripts_always() -> None:
     assert answer_facts(none, as_json=True)["answerable"] is False
     assert "answerable" not in answer_facts(some, as_json=False)
     said = answer_facts(none, as_json=False)["answerable"]
+    assert "error_bar" in answer_facts(some, as_json=False)
+    assert "error_bar" not in answer_facts(none, as_json=False)
     assert said == "no: the model gives no output for this input, or none that fits a transaction"

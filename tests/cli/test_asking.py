@@ -19,9 +19,10 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from oracle.cli import output
+from oracle.cli import output, silence
 from oracle.devnet.samples import sample
 from tests.cli.conftest import PATIENCE_SECONDS, Oracle, blocks_every_second, travel
+from tests.support.failures import thorough
 
 OPEN = ("--open", "--fee", "1")
 
@@ -110,6 +111,9 @@ def test_terms_that_nobody_takes_are_refused_with_what_would_be_taken(
     assert "try: raise the fee to 1 OPG" in devnet.fails(7, *asking, "--fee", "0.1")
     assert "try: lower the fee to 500 OPG" in devnet.fails(7, *asking, "--fee", "90000")
     assert "try: give one, like --fee 0.5" in devnet.fails(3, *asking, "--open")
+    hurried = devnet.fails(7, *asking, "--time-to-answer", "5")
+    assert "5 s to the deadline: its offer needs 2 s, and 5 s go for mining" in hurried
+    assert "try: give 7 s to answer (--time-to-answer 7)" in hurried
     devnet.json("model", "add", str(sample("digits-mlp").file), "--name", "unserved")
     said = devnet.fails(7, "request", "unserved", "--input", str(image), "--fee", "90000")
     assert "there are none" in said
@@ -143,6 +147,28 @@ def test_a_model_and_an_input_in_each_others_place_are_told(
 ) -> None:
     said = devnet.fails(3, verb, str(image), "--input", "digits-mlp")
     assert f"try: the model comes first: digits-mlp --input {image}" in said
+
+
+def test_a_request_below_every_price_says_why_nobody_takes_it(devnet: Oracle, image: Path) -> None:
+    asking = ("request", "digits-mlp", "--input", str(image))
+    low = devnet.json(*asking, "--open", "--fee", "0.1")["request"]
+    why = f"no offer takes it (lowest price: 1 OPG); `oracle cancel {low}` gives the fee back"
+    assert devnet.json("show", low)["not_taken"] == why
+    assert why in devnet.ok("show", low)
+    assert f"`oracle cancel {low}`) gives the fee back at once" in devnet.fails(5, "reclaim", low)
+    devnet.ok("cancel", low)
+    assert "not_taken" not in devnet.json("show", low)
+    operator = json.loads((devnet.data_dir / "up.json").read_text())["operator"]
+    named = devnet.json(*asking, "--operator", operator, "--fee", "0.1")["request"]
+    assert f"no offer of {operator} takes it" in devnet.ok("show", named)
+    backed = devnet.json(*asking, "--open", "--fee", "1", "--bond", "99999999")["request"]
+    assert "of free stake for its bond" in devnet.ok("show", backed)
+    fine = devnet.json(*asking, *OPEN)["request"]
+    assert "not_taken" not in devnet.json("show", fine)
+    travel(devnet, 610)
+    late = devnet.json("show", fine)["not_taken"]
+    assert late.startswith("nobody took it before ")
+    assert late.endswith(f"`oracle reclaim {fine}` gives the fee back")
 
 
 # ---- waiting
@@ -201,6 +227,23 @@ def test_waiting_ends_when_the_deadline_has_passed_on_the_chain(
     assert devnet.json("reclaim", request_id)["state"] == "defaulted"
 
 
+def test_an_operator_that_is_silent_and_not_there_is_spoken_of_once(
+    devnet: Oracle, image: Path, watched: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(silence, "_SILENT_SECONDS", 1.0)
+    devnet.json("operator", "endpoint", "http://127.0.0.1:1")
+    asking = ("request", "digits-mlp", "--input", str(image), "--wait", "--json")
+    with blocks_every_second(devnet), an_hour_later(devnet, watched, "does not answer ("):
+        ended = devnet.run(*asking)
+    devnet.json("operator", "endpoint", "--withdraw")
+    assert ended.exit_code == 8
+    said = watched.getvalue()
+    why = "its endpoint http://127.0.0.1:1 does not answer (nobody listens there (connection refu"
+    assert said.count(why) == 1
+    assert "UTC: oracle reclaim 0x" in said
+
+
+@thorough
 def test_what_is_waited_for_is_shown_while_it_is_waited_for(
     node: Oracle, image: Path, watched: io.StringIO
 ) -> None:

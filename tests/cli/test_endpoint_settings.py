@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from oracle.bootstrap.connection import rpc_urls
-from oracle.settings import load
+from oracle.settings_file import load
 from tests.cli.conftest import Oracle
 
 TWO = ("http://one.example/k3y", "https://someone:swordfish@two.example")

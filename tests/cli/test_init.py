@@ -17,7 +17,8 @@ from oracle.bootstrap.init import documented
 from oracle.chain.keystore import CHEAP_ITERATIONS, LocalSigner, create_keystore, read_password
 from oracle.cli.main import app
 from oracle.errors import ConfigurationError
-from oracle.settings import GROUPS, REQUIRED, Settings, groups, load
+from oracle.settings import GROUPS, REQUIRED, Settings, groups
+from oracle.settings_file import load
 from tests.cli.conftest import Oracle, Printed
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from oracle.bootstrap import connection
 from oracle.chain.oracle_contract import RequestParams
 from oracle.core.types import ZERO_ADDRESS, Address, opg
-from oracle.settings import load
+from oracle.settings_file import load
 from tests.cli.conftest import Oracle, command, travel
 
 CONSUMER = Address("0x00000000000000000000000000000000000c0de7")

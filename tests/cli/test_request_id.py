@@ -34,6 +34,17 @@ def test_an_unknown_start_of_an_id_is_told_how_many_digits_it_lacks(
     assert [one.name for one in tmp_path.iterdir()] == ["oracle.toml"]
 
 
+@pytest.mark.parametrize("given", ["", " "])
+@pytest.mark.parametrize(
+    "words", [["show"], ["verify"], ["receipt", "--save", "r.json"], ["cancel"], ["reclaim"]]
+)
+def test_an_unset_variable_is_an_empty_id(words: list[str], given: str, tmp_path: Path) -> None:
+    (tmp_path / "oracle.toml").touch()
+    said = Oracle(tmp_path).fails(3, words[0], given, *words[1:])
+    assert "an empty request id" in said
+    assert "try: give 0x and 64 hex digits, or a saved receipt's file" in said
+
+
 @pytest.mark.parametrize("verb", ["cancel", "reclaim", "notice", "show"])
 def test_what_is_no_hex_is_no_id(verb: str, tmp_path: Path) -> None:
     (tmp_path / "oracle.toml").touch()

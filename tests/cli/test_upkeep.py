@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
+
 from oracle.devnet.accounts import Person, signer_of
 from oracle.devnet.samples import sample
-from oracle.settings import load
+from oracle.settings_file import load
 from tests.cli.conftest import Oracle, command, give, travel
 
 
@@ -170,8 +172,31 @@ def test_a_model_is_deprecated_by_its_registrar_alone_and_once(
     ended = devnet.json("model", "deprecate", "short-lived", "--yes")
     assert ended["deprecated"] == added["id"]
     assert "no live model" in devnet.fails(7, "model", "deprecate", "short-lived", "--yes")
+    assert "next" not in ended, "nobody offers it"
     said = devnet.fails(3, "model", "deprecate", added["id"], "--yes")
-    assert "short-lived was deprecated on " in said
+    assert f"short-lived: this model {added['id']} was deprecated on " in said
+
+
+def test_of_a_deprecated_model_every_verb_says_that_it_is_over(
+    devnet: Oracle, tmp_path: Path
+) -> None:
+    add = ("model", "add", str(sample("digits-mlp").file), "--name", "over", "--window", "4")
+    key = devnet.json(*add)["id"]
+    devnet.json("operator", "offer", key, "--price", "1", "--max-bond", "100")
+    ended = devnet.json("model", "deprecate", "over", "--yes")
+    assert f"oracle operator offer {key} --capacity 0" in ended["next"]
+    pixels = tmp_path / "digit.npy"
+    np.save(pixels, np.zeros((1, 64), np.float32))
+    offer = ("operator", "offer", key, "--price", "1", "--max-bond", "100")
+    for words in (("request", key, "--input", str(pixels)), offer, add):
+        said = devnet.fails(3, *words)
+        assert f"this model {key} was deprecated on " in said
+        assert "UTC, for good" in said
+        assert "change the window or retrain, for a new id" in said
+    said = devnet.fails(7, "request", "over", "--input", str(pixels))
+    assert f"no live model is named 'over': {key} was deprecated on " in said
+    assert devnet.json(*offer, "--capacity", "0")["capacity"] == 0
+    assert devnet.json("model", "show", key)["offers"] == []
 
 
 def test_offers_for_two_models_of_one_name_are_told_apart(devnet: Oracle, tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper
 
 from oracle.devnet.accounts import Person, signer_of
 from oracle.devnet.samples import sample
@@ -76,6 +78,14 @@ def test_a_model_is_added_once(devnet: Oracle) -> None:
     added = devnet.json("model", "add", file, *options)
     assert added["name"] == "digits :heart:"
     assert devnet.json("model", "add", file, *options)["id"] == added["id"]
+    assert "registered already as 'digits :heart:'" in devnet.ok("model", "add", file, *options)
+    other = ["--name", "my digits", "--window", "2"]
+    said = devnet.fails(3, "model", "add", file, *other)
+    assert "registered already as 'digits :heart:', and this name stays" in said
+    assert added["id"] in said
+    unnamed = devnet.run("model", "add", file, "--window", "2", "--json")
+    assert (unnamed.exit_code, json.loads(unnamed.out)["name"]) == (0, "digits :heart:")
+    assert "and this name stays: an id does not depend on the name" in unnamed.err
     shown = devnet.json("model", "show", added["id"])
     assert (shown["uri"], shown["challenge_window_seconds"]) == ("[bold]ipfs[/bold]", 2)
     assert (shown["error_bar"], shown["error_bar_is"]) == ("not certified", "none")
@@ -104,6 +114,20 @@ def test_files_that_are_no_models_are_refused(devnet: Oracle, tmp_path: Path) ->
     empty.touch()
     for path in (text, empty, tmp_path / "absent.onnx", tmp_path):
         devnet.fails(3, "model", "add", str(path))
+    for node in ("HardSigmoid", "Softplus"):  # the runtime has no double one; no rule judges one
+        double = tmp_path / f"{node}.onnx"
+        value = [
+            helper.make_tensor_value_info(name, TensorProto.DOUBLE, [None, 4]) for name in "xy"
+        ]
+        graph = helper.make_graph([helper.make_node(node, ["x"], ["y"])], "g", value[:1], value[1:])
+        opsets = [helper.make_opsetid("", 17)]
+        onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), double)
+        rows = tmp_path / "rows.npz"
+        np.savez(rows, x=np.zeros((2, 4)))
+        for more in ([], ["--inputs", str(rows)]):
+            said = devnet.fails(3, "model", "add", str(double), *more)
+            assert "try: its inputs are double: export it with float32 inputs" in said
+            assert "X[:1].astype(np.float32)" in said
     file = str(sample("digits-mlp").file)
     said = devnet.fails(5, "model", "add", file, "--name", "now", "--window", "0")
     assert "Window" in said

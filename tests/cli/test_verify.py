@@ -11,6 +11,7 @@ import numpy as np
 from oracle.devnet.samples import sample
 from oracle.storage.heartbeat import HeartbeatFile
 from tests.cli.conftest import PATIENCE_SECONDS, Oracle, blocks_every_second
+from tests.cli.test_notice import asked as asked_unchecked
 
 
 def test_a_request_saves_its_receipt_and_the_receipt_verifies(node: Oracle, tmp_path: Path) -> None:
@@ -50,3 +51,20 @@ def test_a_request_saves_its_receipt_and_the_receipt_verifies(node: Oracle, tmp_
     assert "or a file of `oracle receipt`" in node.fails(3, "show", "nowhere.json")
     assert f"decision by probabilities: {decision['label']} {decision['status']}" in shown
     assert "error bar: " in shown
+
+
+def test_an_empty_answer_is_shown_with_the_reason_that_its_input_gives(node: Oracle) -> None:
+    pixels = np.zeros(64)
+    pixels[1] = np.nan
+    operator = json.loads((node.data_dir / "up.json").read_text())["operator"]
+    request = asked_unchecked(node, pixels, operator=operator)
+    give_up_at = time.monotonic() + PATIENCE_SECONDS
+    while (shown := node.json("show", request))["state"] == "accepted":
+        assert time.monotonic() < give_up_at, shown
+        time.sleep(0.1)
+    assert shown["unusable_input"] == "input 'pixels' is nan at [0, 1]"
+    text = node.ok("show", request)
+    assert "the model cannot take this input: input 'pixels' is nan at [0, 1]" in text
+    assert "  no output for this input" in text
+    assert "error bar" not in text
+    assert shown["unusable_input"] in node.ok("verify", request)

@@ -137,6 +137,7 @@ def test_a_wrong_answer_that_became_final_ends_a_single_look_with_a_code_of_its_
     assert json.loads(again.out)["missed_now"] == 0
 
 
+@thorough
 def test_a_requester_that_could_not_pay_for_a_proof_is_warned_of_the_answer(
     cheat: Oracle, image: str
 ) -> None:

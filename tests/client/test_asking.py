@@ -70,6 +70,11 @@ async def test_a_name_that_two_live_models_have_is_ambiguous(world: World) -> No
     registry = world.contracts.registry
     await registrar.send(registry.address, registry.deprecate_data(twin))
     assert (await world.client.model(DIGITS)).id == ours.id
+    with pytest.raises(InputError, match=f"0x{twin.hex()} was deprecated on .*, for good") as gone:
+        await world.client.request(twin, [digit()])
+    assert "retrain, for a new id" in (gone.value.hint or "")
+    with pytest.raises(InputError, match="for good"):
+        await world.client.view(twin, [digit()])
     with pytest.raises(ContractReverted, match="ModelNotLive"):
         await world.ask_bytes(digit().tobytes(), model_id=twin)
 
@@ -188,7 +193,7 @@ async def test_a_request_that_no_offer_takes_names_those_there_are(world: World)
     [
         ({"fee": 90_000 * OPG}, "lower the fee to 500 OPG: the bond is 20 times as much"),
         ({"value_at_risk": 10_001 * OPG}, "lower the bond, or the value at risk, to 10000 OPG"),
-        ({"time_to_answer": 6}, "give 1 s more to answer"),
+        ({"time_to_answer": 6}, "give 7 s to answer (--time-to-answer 7)"),
         ({"window": 3_601}, "shorten the window to 3600 s"),
         ({"callback_gas_limit": 500_001}, "lower the callback gas to 500000"),
     ],
@@ -224,7 +229,7 @@ async def test_each_bound_that_a_request_is_beyond_is_named(world: World) -> Non
     for reason in (
         "the fee of 0.5 OPG is below its price of 1 OPG",
         "the bond of 10001 OPG is above its largest of 10000 OPG",
-        "the 1 s to the deadline are less than its 2 s",
+        "6 s to the deadline: its offer needs 2 s, and 5 s go for mining",
         "the challenge window of 3601 s is longer than its 3600 s",
         "the callback gas of 500001 is above its most of 500000",
     ):

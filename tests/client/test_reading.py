@@ -18,6 +18,7 @@ from oracle.core.types import ZERO_ADDRESS
 from oracle.devnet.accounts import Person, signer_of
 from oracle.errors import (
     ConfigurationError,
+    ContractReverted,
     InputError,
     NoAnswer,
     NoAnswerYet,
@@ -48,6 +49,20 @@ async def test_waiting_ends_when_time_is_up_and_says_where_the_request_stands(
             await world.client.result(made.id)
         with pytest.raises(NoAnswerYet, match="no receipt"):
             await world.client.receipt(made.id)
+
+
+async def test_what_nobody_took_is_cancelled_before_its_deadline_and_not_reclaimed(
+    world: World,
+) -> None:
+    unbound = await world.ask(fee=OPG, open_to_all=True)
+    with pytest.raises(ContractReverted, match="DeadlineNotPassed") as caught:
+        await world.client.reclaim(unbound.id)
+    hint = caught.value.hint or ""
+    assert f"`oracle cancel 0x{unbound.id.hex()}`) gives the fee back at once" in hint
+    assert "s more, until the deadline is over" in hint
+    with pytest.raises(ContractReverted, match="DeadlineNotPassed") as caught:
+        await world.client_of(Person.PAYEE).reclaim(unbound.id)
+    assert (caught.value.hint or "").startswith("wait "), "who did not ask cannot cancel"
 
 
 async def test_an_id_that_was_never_requested_is_not_found(world: World) -> None:
@@ -177,7 +192,7 @@ async def receipts(world: World) -> tuple[Receipt, Receipt]:
 async def test_receipts_are_read_from_the_chain_and_prove_who_signed_what(world: World) -> None:
     alone, batched = await receipts(world)
     assert alone.batch == ()
-    assert len(batched.batch) == 3
+    assert len(batched.batch) > 1
     for receipt in (alone, batched):
         await world.client.verify_signature(receipt)
         assert receipt.signer == signer_of(Person.SIGNER).address

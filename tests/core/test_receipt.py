@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from eth_keys.datatypes import PrivateKey
 
-from oracle.core.receipt import Answer, Receipt, answer_batch_digest, recover
+from oracle.core.receipt import MAX_ANSWER_BATCH, Answer, Receipt, answer_batch_digest, recover
 from oracle.core.request import Request
 from oracle.core.typed_data import Domain
 from oracle.core.types import Address, Tier
@@ -123,3 +123,17 @@ def test_the_request_id_binds_every_term() -> None:
 def test_terms_that_do_not_fit_are_refused(field: str, value: int) -> None:
     with pytest.raises(InputError, match=field):
         replace(REQUEST, **{field: value})
+
+
+def test_a_batch_that_could_not_be_evidence_is_refused() -> None:
+    mine = receipt().answer
+    many = [mine] * (MAX_ANSWER_BATCH + 1)
+    for batch in (many[1:], many):
+        hashes = tuple(one.struct_hash() for one in batch)
+        signature = sign(answer_batch_digest(DOMAIN, batch))
+        kept = Receipt(DOMAIN, mine, Tier.UNPROVEN, SIGNER, signature, hashes)
+        if len(batch) <= MAX_ANSWER_BATCH:
+            kept.verify()
+            continue
+        with pytest.raises(SignatureError, match="a batch of 501 answers is no evidence"):
+            kept.verify()

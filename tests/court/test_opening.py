@@ -9,15 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from oracle.core import merkle
 from oracle.core.schema import ElementType
 from oracle.court.commitment import commit
 from oracle.court.opening import (
     Opening,
+    constant_place,
+    fold_opening,
     open_constant,
     open_record,
     open_trace,
-    verify_constant_opening,
-    verify_record_opening,
     verify_trace_opening,
 )
 from oracle.errors import ProgramError, TraceError
@@ -127,38 +128,36 @@ def test_what_is_not_there_cannot_be_opened() -> None:
 
 
 def test_constants_are_shown_under_the_header() -> None:
+    root = ENCODED.header.constant_root
     for tensor, values in enumerate(PROGRAM.constant_values):
+        place = constant_place(PROGRAM, tensor)
         opening = open_constant(PROGRAM, ENCODED, tensor)
-        assert verify_constant_opening(PROGRAM, ENCODED.header, opening) == values.tobytes()
+        assert (fold_opening(place, opening), opening.data) == (root, values.tobytes())
         part = open_constant(PROGRAM, ENCODED, tensor, first=1, count=2)
-        assert verify_constant_opening(PROGRAM, ENCODED.header, part) == opening.data[16:48]
+        assert (fold_opening(place, part), part.data) == (root, opening.data[16:48])
+        assert fold_opening(place, replace(part, data=bytes(32))) != root
         for change, message in (
-            ({"data": bytes(32)}, "path mismatch: leaves 1 to 2 of constant"),
-            ({"tensor": 1 - tensor}, "path mismatch|the proof has"),
-            ({"row": 1}, "the row must be 0"),
+            ({"tensor": 1 - tensor}, f"not of tensor {tensor}"),
+            ({"row": 1}, "of row 1"),
             ({"first": 9}, "out of range"),
         ):
             with pytest.raises(TraceError, match=message):
-                verify_constant_opening(PROGRAM, ENCODED.header, replace(part, **change))
-    fewer = replace(ENCODED.header, constant_leaf_count=8)
-    with pytest.raises(TraceError, match="the header has 8 constant leaves"):
-        verify_constant_opening(PROGRAM, fewer, part)
+                fold_opening(place, replace(part, **change))
 
 
 def test_records_are_shown_under_the_header() -> None:
+    header = ENCODED.header
     for number, record in enumerate(ENCODED.records):
         opening = open_record(ENCODED, number)
-        assert verify_record_opening(ENCODED.header, opening) == record
-        with pytest.raises(TraceError, match="path mismatch"):
-            verify_record_opening(ENCODED.header, replace(opening, data=record + bytes(4)))
-        with pytest.raises(TraceError):
-            verify_record_opening(ENCODED.header, replace(opening, number=(number + 1) % 3))
-        with pytest.raises(ProgramError, match="record 3 is out of range"):
-            verify_record_opening(ENCODED.header, replace(opening, number=3))
+        assert (opening.number, opening.data) == (number, record)
+        leaf = merkle.leaf_hash(merkle.RECORD, 0, 0, number, record)
+        assert merkle.fold(header.record_count, number, [leaf], opening.path) == header.record_root
 
 
 def test_a_trace_leaf_is_no_constant() -> None:
     """Same bytes, same place, another tag."""
     opening = open_trace(PROGRAM, TRACE, COMMITMENT, row=0, tensor=0, first=0, count=2)
+    constant = open_constant(PROGRAM, ENCODED, 0, first=0, count=2)
+    claimed = replace(constant, data=opening.data, path=opening.path)
     with pytest.raises(TraceError):
-        verify_constant_opening(PROGRAM, ENCODED.header, opening)
+        fold_opening(constant_place(PROGRAM, 0), claimed)

@@ -7,7 +7,7 @@ import pytest
 from oracle.chain.contracts import Contracts
 from oracle.chain.rpc import Rpc
 from oracle.core.types import Address
-from oracle.devnet.funding import Purse, give, require_local
+from oracle.devnet.funding import Balances, give, require_local
 from oracle.errors import ChainRefused, ConfigurationError, InputError
 from tests.support.anvil import Chain
 from tests.support.fault_proxy import answer, fault_proxy
@@ -19,9 +19,9 @@ async def test_an_account_is_given_coin_and_tokens_and_then_more(
     anvil: Chain, contracts: Contracts
 ) -> None:
     both = await give(anvil.rpc, contracts.token, STRANGER, wei=5 * 10**17, opg=7 * 10**18)
-    assert both == Purse(wei=5 * 10**17, opg=7 * 10**18)
+    assert both == Balances(wei=5 * 10**17, opg=7 * 10**18)
     more = await give(anvil.rpc, contracts.token, STRANGER, opg=1)
-    assert more == Purse(wei=5 * 10**17, opg=7 * 10**18 + 1)
+    assert more == Balances(wei=5 * 10**17, opg=7 * 10**18 + 1)
 
 
 async def test_nothing_and_more_than_there_is_are_refused(

@@ -18,9 +18,7 @@ from markdown_it import MarkdownIt
 
 from oracle.cli.main import app
 from oracle.cli.verbs import VERBS, load
-
-ROOT = Path(__file__).parent.parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+from tests.docs.test_blocks import PAGES, ROOT
 
 _INLINE = re.compile(r"`(oracle(?: [^`]+)?)`")
 _LINE = re.compile(r"^(?:\$ )?(oracle [^\n]*)$", re.MULTILINE)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from oracle.settings import load
+from oracle.settings_file import load
 from oracle.web.page import read_token
 from tests.documents import play
 

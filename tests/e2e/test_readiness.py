@@ -238,9 +238,9 @@ async def test_logs_of_offers_are_read_once_and_a_withdrawn_offer_is_seen(
     asked: list[bytes] = []
     offer = staking.offer
 
-    async def asked_for(operator: Address, model_id: bytes) -> Offer:
+    async def asked_for(operator: Address, model_id: bytes, *, block: int) -> Offer:
         asked.append(model_id)
-        return await offer(operator, model_id)
+        return await offer(operator, model_id, block=block)
 
     monkeypatch.setattr(staking, "offer", asked_for)
     assert await offers.standing() == again

@@ -18,6 +18,7 @@ from oracle.core.request import RequestState
 from oracle.core.transaction import Purpose
 from oracle.devnet.accounts import Person, signer_of
 from oracle.errors import InputError, StorageError
+from oracle.storage.lookup import Lookup
 from oracle.storage.storage import open_storage
 from tests.e2e.test_durability import bound
 from tests.support.invariants import check_invariants, settle_down
@@ -31,7 +32,7 @@ async def restored(world: World, copy: Path) -> dict[bytes, Job]:
     _, aside = backup.restore(world.settings, copy)
     lost = open_storage(str(aside[0]), SystemClock())
     try:
-        known = {job.request_id: job for job in await lost.jobs.recent_jobs(1_000)}
+        known = {job.request_id: job for job in await Lookup(lost.database).jobs([], 1_000)}
     finally:
         await lost.close()
     world.storage = open_storage(world.settings.database_url, SystemClock())

@@ -38,6 +38,8 @@ from tests.support.world import DIGITS, OPG, PATIENTS, World
 
 pytestmark = pytest.mark.timeout(180)
 
+ABI = Path(__file__).parents[2] / "abi" / "AnswerViews.json"
+ETHERS = Path(__file__).parents[1] / "support" / "js" / "view_with_ethers.mjs"
 STRANGER = Address("0x00000000000000000000000000000000000A11cE")
 
 
@@ -49,8 +51,7 @@ async def still(world: World) -> World:
 
 
 def _abi() -> list[dict[str, Any]]:
-    file = Path(__file__).parents[2] / "abi" / "AnswerViews.json"
-    entries: list[dict[str, Any]] = json.loads(file.read_text())["abi"]
+    entries: list[dict[str, Any]] = json.loads(ABI.read_text())["abi"]
     return entries
 
 
@@ -87,6 +88,30 @@ async def test_a_library_that_speaks_ccip_read_gets_the_digit(
         found = await viewed(world)
     assert set(expected.values()) == {(found.receipt.result, found.request_id)}, "the same receipt"
     assert await world.state(found.request_id) is RequestState.NONE
+
+
+async def test_ethers_gets_the_digit(still: World) -> None:
+    """It sends the callback without `from`, as viem does."""
+    world = still
+    asked = await question(world)
+    async with gateway(world, serve_port=(port := free_port())):
+        await announce_gateways(world, f"http://127.0.0.1:{port}/views")
+        ran = await asyncio.create_subprocess_exec(
+            "node",
+            str(ETHERS),
+            *(world.settings.rpc_url, world.client.views.address, str(ABI)),
+            *(asked.operator, f"0x{asked.model_id.hex()}", f"0x{asked.input.hex()}"),
+            CALLER.address,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, trouble = await ran.communicate()
+        assert ran.returncode == 0, trouble.decode()
+        found = await viewed(world)
+    assert json.loads(out) == {
+        "result": f"0x{found.receipt.result.hex()}",
+        "requestId": f"0x{found.request_id.hex()}",
+    }
 
 
 async def test_the_client_gets_outputs_and_a_receipt_that_stands_alone(world: World) -> None:

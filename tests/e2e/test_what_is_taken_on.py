@@ -13,7 +13,7 @@ from oracle.bootstrap.devnet import standing_offer
 from oracle.bootstrap.verify import LocalRunner
 from oracle.cli.output import jsonable
 from oracle.cli.request import answer_facts
-from oracle.client.view import OracleView
+from oracle.client.reader import OracleReader
 from oracle.core.job import JobState
 from oracle.core.model import UNCERTIFIED, ModelTerms
 from oracle.core.request import RequestState
@@ -102,11 +102,11 @@ async def test_nan_of_a_provable_model_is_its_result(world: World) -> None:
         runner=LocalRunner(world.settings),
         judge=check_trace,
     )
-    view = OracleView(world.chain.rpc, world.deployment)
-    saved = await save(view, made.id)
+    reader = OracleReader(world.chain.rpc, world.deployment)
+    saved = await save(reader, made.id)
     one, asked = saved.answer, saved.request
     facts = await read_facts(
-        view, saved.contracts, made.id, asked.model_id, one.operator, saved.posted.block_number
+        reader, saved.contracts, made.id, asked.model_id, one.operator, saved.posted.block_number
     )
     report = await verify(of_receipt(saved), facts, sources)
     assert report.verdict is Verdict.VERIFIED, report.text()

@@ -14,11 +14,13 @@ from structlog.testing import capture_logs
 from oracle.core.job import JobState
 from oracle.core.transaction import SendOutcome
 from oracle.devnet.accounts import Person, signer_of
+from tests.support.failures import thorough
 from tests.support.world import World, until
 
 SIGNER = signer_of(Person.SIGNER).address
 
 
+@thorough
 async def test_an_answer_that_nobody_can_pay_for_is_explained_and_sent_once_there_is_coin(
     world: World,
 ) -> None:

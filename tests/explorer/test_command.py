@@ -12,6 +12,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from tests.support.failures import thorough
 from tests.support.world import PATIENCE_SECONDS, World, until
 
 pytestmark = pytest.mark.anvil
@@ -39,6 +40,7 @@ async def total(address: str) -> int:
         return found
 
 
+@thorough
 async def test_it_is_killed_and_goes_on(world: World) -> None:
     settings = world.write_settings()
     await world.ask()

@@ -99,12 +99,12 @@ async def test_what_is_missing_is_read_again_ever_more_seldom(
 ) -> None:
     counted.chain[OPERATOR] = 5
     looked = []
-    for _ in range(int(EVERY_SECONDS)):
+    for _ in range(3 * 3_600):
         if await completeness.check(CURSOR) is not None:
             looked.append(clock.now)
         clock.now += 1
     pauses = [later - earlier for earlier, later in pairwise(looked)]
-    assert pauses == [15, 30, 60, 120, 240]
+    assert pauses == [15, 30, 60, 120, 240, 480, 960, 1_920, 3_600]
     assert "lack 2 of the requests that bound" in (completeness.trouble or "")
     assert OPERATOR in (completeness.trouble or "")
     assert OTHER not in (completeness.trouble or "")
@@ -138,7 +138,7 @@ async def test_a_count_that_cannot_be_read_is_said(
     completeness: Completeness, counted: Counted
 ) -> None:
     counted.unreachable = True
-    assert await completeness.check(CURSOR) == 10
+    assert await completeness.check(CURSOR) is None, "nothing says that anything is missing"
     assert "cannot be read: no state of that block" in (completeness.trouble or "")
 
 
@@ -173,6 +173,49 @@ async def test_requests_that_an_endpoint_left_out_are_found(own_world: World, in
     assert (await index.lookup.totals()).tally.requests == 2
     assert completeness.trouble is None
     assert (await index.lookup.cursor()) == follow.head
+
+
+async def test_what_is_new_does_not_wait_for_what_is_read_again(index: Index) -> None:
+    """A thousand blocks are read again, sixteen a cycle, and new ones meanwhile."""
+
+    class Chain:
+        genesis_hash = b"g" * 32
+        height = 1_000
+
+        def __init__(self) -> None:
+            self.read: list[tuple[int, int]] = []
+
+        async def head(self) -> BlockRef:
+            return await self.block(self.height)
+
+        async def block(self, number: int) -> BlockRef:
+            return BlockRef(number, number.to_bytes(32), number)
+
+        async def chapter(self, first_block: int, last_block: int) -> Chapter:
+            self.read.append((first_block, last_block))
+            return Chapter(first_block, await self.block(last_block), (), {})
+
+    chain, clock, counted = Chain(), Clock(), Counted()
+    completeness = Completeness(counted, counted, 1, clock=clock)
+    policy = FollowPolicy(start_block=1, range_blocks=2)
+    follow = Follow(chain, index.store, completeness, policy)  # type: ignore[arg-type]
+    await follow.cycle()
+    assert len(chain.read) == 500
+    completeness.rewound(-1)
+    counted.chain[OPERATOR] += 1
+    clock.now += EVERY_SECONDS
+    for cycle in range(3):
+        chain.read.clear()
+        chain.height += 1
+        await follow.cycle()
+        new, *again = chain.read
+        assert new == (chain.height, chain.height)
+        assert [first for first, _ in again] == [16 * cycle + 1 + 2 * one for one in range(8)]
+    while follow._again is not None:
+        await follow.cycle()
+    assert chain.read[-1] == (1_001, 1_001)
+    assert "lack 1 of" in (completeness.trouble or "")
+    assert not await follow.cycle(), "nothing is due"
 
 
 @pytest.mark.anvil

@@ -24,15 +24,6 @@ def test_content_comes_back_by_its_hash(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "new" / "models").iterdir()] == [f"{HASH.hex()}.onnx"]
 
 
-def test_files_are_added_by_content(tmp_path: Path) -> None:
-    source = tmp_path / "a.onnx"
-    source.write_bytes(DATA)
-    store = ContentStore(tmp_path / "models")
-    assert store.add_file(source) == HASH
-    source.write_bytes(b"changed later")
-    assert store.read(HASH) == DATA
-
-
 def test_adding_twice_does_not_write_twice(tmp_path: Path) -> None:
     store = ContentStore(tmp_path)
     store.add(DATA)

@@ -241,6 +241,11 @@ class Jobs:
         ]
         return sorted(found, key=lambda job: job.request.deadline)[:limit]
 
+    async def settleable(self, chain_time: int, *, limit: int, due_at: float) -> Sequence[Job]:
+        due = await self.jobs([JobState.ANSWERED], limit=len(self.table), due_at=due_at)
+        found = [(job.settle_at, job.request_id, job) for job in due if job.settle_at is not None]
+        return [job for at, _, job in sorted(found) if at <= chain_time][:limit]
+
     async def take(self, states: Sequence[JobState], *, limit: int, due_at: float) -> Sequence[Job]:
         return await self.jobs(states, limit=limit, due_at=due_at)
 

@@ -48,14 +48,17 @@ class Bench:
     async def live(self) -> list[Lease]:
         return self.live_leases
 
-    async def left_behind(self, **changes: object) -> tuple[Job, Attempt]:
-        """An answer of a worker that was killed before it sent."""
-        job = self.jobs.add(JobState.ANSWERING)
+    async def left_behind(
+        self, purpose: Purpose = Purpose.ANSWER, **changes: object
+    ) -> tuple[Job, Attempt]:
+        """What a worker that was killed did not send."""
+        answered = purpose is Purpose.REVEAL
+        job = self.jobs.add(JobState.ANSWERED if answered else JobState.ANSWERING)
         attempt = Attempt(b"\x01" * 32, b"raw", Fees(2, 1), NOW, None, None)
         await self.transactions.prepare(
             sender=STRANGER,
             nonce=0,
-            purpose=Purpose.ANSWER,
+            purpose=purpose,
             call=Call(ORACLE, b"", 1),
             request_ids=[job.request_id],
             attempt=replace(attempt, **changes),  # type: ignore[arg-type]
@@ -108,6 +111,21 @@ async def test_what_is_not_mined_in_time_is_given_up_and_its_job_goes_to_another
     assert bench.transactions.table[1].state is TransactionState.ABANDONED
     now = bench.jobs.now(job)
     assert (now.state, now.attempts) == (JobState.COMPUTED, 1)
+
+
+async def test_a_reveal_is_given_up_once_a_key_of_ours_can_pay_for_it() -> None:
+    bench = Bench()
+    job, _ = await bench.left_behind(Purpose.REVEAL)
+    bench.gateway.holds = 0
+    for _ in range(5):
+        bench.clock.seconds += 100.0
+        assert not await bench.adopt.cycle()
+    assert bench.transactions.table[1].state is TransactionState.OPEN
+    assert len(bench.gateway.sent) == 5, "its bytes are sent again as long as nobody else's are"
+    bench.gateway.holds = 10**18
+    assert await bench.adopt.cycle()
+    assert bench.transactions.table[1].state is TransactionState.ABANDONED
+    assert bench.jobs.now(job).state is JobState.ANSWERED
 
 
 async def test_what_is_mined_beyond_the_last_block_that_was_read_is_waited_for() -> None:

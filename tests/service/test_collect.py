@@ -13,7 +13,7 @@ from oracle.core.voucher import Credit
 from oracle.errors import ContractReverted
 from oracle.ports.views import CreditTotals, HeldVoucher
 from oracle.service.collect import MOST_AT_ONCE, Collect, Owed, chosen
-from tests.service.fakes import OPERATOR, SIGNER, Clock, Gateway, Jobs, Transactions
+from tests.service.fakes import OPERATOR, SIGNER, STRANGER, Clock, Gateway, Jobs, Transactions
 
 OPG = 10**18
 CONTRACT = Address("0x" + "cc" * 20)
@@ -102,12 +102,13 @@ class Bench:
     def __init__(self, *, enough: int = OPG, wei_per_opg: int = 0) -> None:
         self.vouchers, self.contract, self.clock = Vouchers(), Contract(), Clock()
         self.transactions = Open()
+        self.payer = SIGNER.address
         self.gateway, self.sends = Gateway(), Sends(self.transactions)
         for payer in (ANN, BEN, EVE):
             self.contract.credits[payer] = Credit(100 * OPG, 0, 0)
         self.collect = Collect(
             self.vouchers, self.contract, self.transactions, self.gateway, self.sends,
-            self.clock, OPERATOR, SIGNER.address, enough=enough, longest_pause_seconds=60.0,
+            self.clock, OPERATOR, lambda: self.payer, enough=enough, longest_pause_seconds=60.0,
             wei_per_opg=wei_per_opg,
         )  # fmt: skip
 
@@ -243,6 +244,20 @@ async def test_what_the_key_cannot_pay_for_is_not_put_before_answers() -> None:
     assert "too little coin" in logged[-1]["reason"]
     assert bench.sends.sent == []
     bench.gateway.holds = 10**18
+    assert await _until_sent(bench)
+
+
+async def test_the_key_that_pays_now_is_the_one_that_needs_coin(bench: Bench) -> None:
+    """After a rotation the former key is empty, as docs/operations.md has it."""
+    coin = {SIGNER.address: 0, STRANGER: 10**18}
+
+    async def balance(account: Address) -> int:
+        return coin[account]
+
+    bench.gateway.balance = balance  # type: ignore[method-assign]
+    bench.vouchers.add(ANN, 5 * OPG)
+    assert not await bench.collect.cycle()
+    bench.payer = STRANGER
     assert await _until_sent(bench)
 
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from oracle.core.economics import Estimate
-from oracle.core.job import Job, JobState
+from oracle.core.job import Job, JobState, Trigger
+from oracle.core.model import Model
 from oracle.core.receipt import Answer, recover
+from oracle.core.schema import ModelSchema
 from oracle.core.types import Tier
 from oracle.court.commitment import no_rows_root
 from oracle.devnet.accounts import Person, signer_of
 from oracle.errors import (
+    ChainUnreachable,
     InferenceError,
     ModelFileError,
     OracleError,
@@ -26,12 +30,14 @@ from oracle.errors import (
     WrongSigner,
 )
 from oracle.ports.inference import CommittedTrace, Inference, Tensors
+from oracle.ports.jobs import JobMove
 from oracle.program.instruction import Trace
 from oracle.service.breaker import Breaker
+from oracle.service.estimate import Estimator
 from oracle.service.infer import Infer
 from oracle.service.policy import ANSWER_GAS, SETTLE_GAS, Policy
-from oracle.service.reckon import Reckon
 from oracle.service.sign import SIGNATURE_KIND
+from oracle.storage.storage import open_leases, open_storage
 from tests.service.fakes import (
     DOMAIN,
     NOW,
@@ -44,9 +50,11 @@ from tests.service.fakes import (
     Jobs,
     Registry,
     Traces,
+    block,
     good,
     model,
     request,
+    seen,
 )
 
 STRANGER_KEY = signer_of(Person.WATCHER)
@@ -70,7 +78,7 @@ class Bench:
             DOMAIN,
             OPERATOR,
             breaker=self.breaker,
-            reckon=Reckon(Gateway(), self.clock, Policy()).bound,
+            estimate=Estimator(Gateway(), self.clock, Policy()).bound,
         )
 
     def bound(self, **changes: object) -> Job:
@@ -214,6 +222,25 @@ async def test_a_second_result_for_one_request_is_not_signed_and_spoils_no_other
     failed = bench.jobs.now(spoilt)
     assert (failed.state, failed.signature) == (JobState.FAILED, None)
     assert "second time" in (failed.reason or "")
+    assert bench.jobs.now(fine).state is JobState.COMPUTED
+
+
+@pytest.mark.parametrize("posted", [OUTPUT.tobytes(), b"other"], ids=["the same", "another"])
+async def test_beside_an_answer_that_was_posted_no_other_is_signed(posted: bytes) -> None:
+    """Its log is gone after a reorg, and so is what this node had on record when it signed it."""
+    bench = Bench()
+    bare, fine = bench.bound(), bench.bound()
+    answer = Answer.of(bare.request_id, bare.request, OPERATOR, posted)
+    bench.jobs.table[bare.request_id] = replace(bare, answer=answer)
+    await bench.infer.cycle()
+    job = bench.jobs.now(bare)
+    if posted == OUTPUT.tobytes():
+        assert (job.state, job.answer) == (JobState.COMPUTED, answer)
+        assert job.signature is not None
+    else:
+        assert (job.state, job.signature) == (JobState.FAILED, None)
+        assert "another result" in (job.reason or "")
+        assert (SIGNATURE_KIND, bare.request_id) not in bench.jobs.signatures
     assert bench.jobs.now(fine).state is JobState.COMPUTED
 
 
@@ -535,3 +562,217 @@ async def test_what_an_offer_took_on_has_its_sum_too() -> None:
     sum_ = Estimate.from_json(bench.jobs.now(job).economics or "")
     assert (sum_.decision, sum_.objection, sum_.gas.accept) == ("bound", None, 0)
     assert sum_.cost_wei == (ANSWER_GAS + SETTLE_GAS + 5_000) * 100
+
+
+# ---- how many at once
+
+
+def limited(bench: Bench, fails: Callable[[Sequence[Tensors]], bool]) -> None:
+    """An engine whose whole call fails for some groups, as one that runs out of memory does."""
+    run = bench.engine.run_each
+
+    async def run_each(
+        root: bytes, schema: ModelSchema, inputs: Sequence[Tensors], tier: Tier = Tier.UNPROVEN
+    ) -> Sequence[Inference | OracleError]:
+        if fails(inputs):
+            bench.engine.batches.append(-len(inputs))
+            raise InferenceError("the inference process failed: MemoryError: ")
+        return await run(root, schema, inputs, tier)
+
+    bench.engine.run_each = run_each  # type: ignore[method-assign]
+
+
+def proven(bench: Bench) -> bytes:
+    """Registers a program; its model's id."""
+    made = model(2)
+    made = replace(made, terms=replace(made.terms, tier=Tier.ROUNDED))
+    bench.registry.models[made.id] = made
+    return made.id
+
+
+async def test_a_group_that_fails_as_a_whole_is_run_in_parts_and_made_smaller() -> None:
+    bench = Bench()
+    limited(bench, lambda inputs: len(inputs) > 2)
+    jobs = [bench.bound() for _ in range(8)]
+    await bench.infer.cycle()
+    assert {bench.jobs.now(job).state for job in jobs} == {JobState.COMPUTED}
+    assert bench.engine.batches == [-8, -4, 2, 2, 2, 2]
+    assert not bench.breaker.stops
+    more = [bench.bound() for _ in range(3)]
+    await bench.infer.cycle()
+    await bench.infer.cycle()
+    assert bench.engine.batches[6:] == [2, 1]
+    assert {bench.jobs.now(job).state for job in more} == {JobState.COMPUTED}
+    bench.clock.seconds += 600
+    more = [bench.bound(terms=request(deadline=int(NOW) + 2_000)) for _ in range(4)]
+    await bench.infer.cycle()
+    assert bench.engine.batches[8:] == [-4, 2, 2], "memory may be had again: it is tried anew"
+
+
+async def test_one_that_fails_every_group_is_put_off_alone_and_makes_no_group_smaller() -> None:
+    bench = Bench()
+    limited(bench, lambda inputs: any(one["x"][0, 0] < 0 for one in inputs))
+    bad = bench.bound(request_input=POISON)
+    fine = [bench.bound() for _ in range(7)]
+    await bench.infer.cycle()
+    waiting = bench.jobs.now(bad)
+    assert (waiting.state, waiting.attempts) == (JobState.ACCEPTED, 1)
+    assert "MemoryError" in (waiting.reason or "")
+    assert {bench.jobs.now(job).state for job in fine} == {JobState.COMPUTED}
+    for _ in range(4):
+        bench.bound()
+    await bench.infer.cycle()
+    assert bench.engine.batches[-1] == 4
+
+
+async def test_without_an_engine_nothing_is_tried_in_parts() -> None:
+    bench = Bench()
+    bench.engine.broken[model().terms.program_root] = InferenceError("no process can be started")
+    jobs = [bench.bound() for _ in range(4)]
+    asked: list[int] = []
+    load = bench.engine.load
+
+    async def counted(root: bytes, schema: ModelSchema, tier: Tier = Tier.UNPROVEN) -> None:
+        asked.append(1)
+        await load(root, schema, tier)
+
+    bench.engine.load = counted  # type: ignore[method-assign]
+    await bench.infer.cycle()
+    assert len(asked) == 1
+    assert {bench.jobs.now(job).attempts for job in jobs} == {1}
+
+
+async def test_the_traces_of_a_group_stay_within_their_bound(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("oracle.service.group_size.TRACE_BYTES", 3 * OUTPUT.nbytes)
+    bench = Bench()
+    terms = {"model_id": proven(bench)}
+    two_rows = np.ones((2, 2), np.float32).tobytes()
+    bench.engine.behave = lambda inputs: replace(
+        good(),
+        outputs={"y": np.repeat(OUTPUT, len(inputs["x"]), axis=0)},
+        seconds=0.0,
+        trace=CommittedTrace(
+            b"\x05" * 32, b"\x07" * 32, Trace(((OUTPUT.reshape(-1),),) * len(inputs["x"]))
+        ),
+    )
+    jobs = [
+        bench.bound(
+            request_input=two_rows,
+            terms=request(two_rows, deadline=int(NOW) + 100 + at, **terms),
+        )
+        for at in range(3)
+    ]
+    jobs += [bench.bound(terms=request(deadline=int(NOW) + 200 + at, **terms)) for at in range(5)]
+    assert await bench.infer.cycle()
+    assert bench.engine.batches == [1], "how much it leaves behind is found with one"
+    assert bench.jobs.now(jobs[0]).state is JobState.COMPUTED
+    while await bench.infer.cycle():
+        pass
+    assert bench.engine.batches == [1, 1, 2, 3, 1]
+    assert {bench.jobs.now(job).state for job in jobs} == {JobState.COMPUTED}
+
+
+async def test_the_first_answers_do_not_wait_for_a_long_queue() -> None:
+    bench = Bench()
+    jobs = [bench.bound() for _ in range(40)]
+    bench.engine.behave = lambda _: replace(good(), seconds=0.2)
+    await bench.infer.cycle()
+    assert sum(bench.jobs.now(job).state is JobState.COMPUTED for job in jobs) == 8
+    await bench.infer.cycle()
+    assert bench.engine.batches == [8, 10], "two seconds' worth"
+    bench.engine.behave = lambda _: replace(good(), seconds=1e-6)
+    await bench.rounds(2)
+    assert bench.engine.batches == [8, 10, 10, 12], "a fast model runs all at once"
+
+
+# ---- what news from the chain overtakes
+
+
+async def test_what_is_past_its_deadline_is_given_up_before_anything_is_run() -> None:
+    bench = Bench()
+    bench.infer._batch = 2
+    bench.jobs.blocks.append(replace(block(5), timestamp=int(NOW)))
+    dead = [bench.bound(terms=request(deadline=int(NOW) - 1 - at)) for at in range(3)]
+    last = bench.bound(terms=request(deadline=int(NOW)))
+    live = bench.bound(terms=request(deadline=int(NOW) + 5))
+    assert await bench.infer.cycle()
+    assert bench.engine.runs == 0
+    assert await bench.infer.cycle()
+    assert await bench.infer.cycle()
+    for job in dead:
+        failed = bench.jobs.now(job)
+        assert (failed.state, failed.signature) == (JobState.FAILED, None)
+        assert failed.reason == "the deadline passed before it was run"
+    assert bench.jobs.now(last).state is bench.jobs.now(live).state is JobState.COMPUTED
+    assert bench.engine.runs == 2
+
+
+async def test_one_that_is_overtaken_costs_its_neighbours_nothing() -> None:
+    bench = Bench()
+    jobs = [bench.bound() for _ in range(5)]
+
+    def behave(_: Tensors) -> Inference | OracleError:
+        gone = bench.jobs.now(jobs[0])
+        bench.jobs.table[gone.request_id] = replace(gone, state=JobState.DEFAULTED)
+        return good()
+
+    bench.engine.behave = behave
+    await bench.infer.cycle()
+    states = [bench.jobs.now(job).state for job in jobs]
+    assert states == [JobState.DEFAULTED] + [JobState.COMPUTED] * 4
+    assert bench.engine.runs == 5
+
+
+# ---- several workers
+
+
+class Away(Registry):
+    """A registry behind an endpoint that does not answer, but for one model."""
+
+    async def model(self, model_id: bytes) -> Model:
+        if model_id != model(2).id:
+            raise ChainUnreachable("no reply within 10 s")
+        return await super().model(model_id)
+
+
+async def test_what_needs_no_chain_is_run_without_one() -> None:
+    bench = Bench()
+    bench.infer._registry = Away(model(2))
+    waits, known = bench.bound(), bench.bound(terms=request(model_id=model(2).id))
+    with pytest.raises(ChainUnreachable):
+        await bench.infer.cycle()
+    assert bench.jobs.now(known).state is JobState.COMPUTED
+    waiting = bench.jobs.now(waits)
+    assert (waiting.state, waiting.attempts) == (JobState.ACCEPTED, 0)
+
+
+async def test_a_worker_that_cannot_reach_the_chain_lets_others_have_its_queue(
+    tmp_path: Path,
+) -> None:
+    clock, database = Clock(), tmp_path / "node.sqlite"
+    storages = [open_storage(database, clock, holder=name) for name in ("one", "two")]
+    leases = [open_leases(database, name) for name in ("one", "two")]
+    for name, (held, _) in zip(("one", "two"), leases, strict=True):
+        await held.hold([f"key:31337:{name}"], 60)
+    events = [
+        replace(one, position=replace(one.position, log_index=at))
+        for at, one in enumerate(seen() for _ in range(10))
+    ]
+    bound = [JobMove(one.request_id, Trigger.ACCEPTED_BY_US, {"accepted": True}) for one in events]
+    reader = open_storage(database, clock)
+    await reader.jobs.ingest(block(1), events, bound)
+    await reader.close()
+    away, well = (
+        Infer(storage.jobs, registry, Engine(), Traces(), SIGNER, clock, DOMAIN, OPERATOR)
+        for storage, registry in zip(storages, (Away(), Registry()), strict=True)
+    )
+    with pytest.raises(ChainUnreachable):
+        await away.cycle()
+    while await well.cycle():
+        pass
+    assert len(await storages[0].jobs.jobs([JobState.COMPUTED], limit=99)) == 10
+    for storage, (_, connection) in zip(storages, leases, strict=True):
+        await connection.close()
+        await storage.close()

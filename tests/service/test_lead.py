@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,6 +27,7 @@ class Leases:
         self.rows: dict[str, tuple[str, float]] = {}
         self.now = 0.0
         self.broken = False
+        self.silent = False
 
     def of(self, holder: str) -> View:
         return View(self, holder)
@@ -37,7 +39,7 @@ class View:
         self.holder = holder
 
     async def hold(self, names: Sequence[str], seconds: float) -> Mapping[str, str]:
-        self._check()
+        await self._check()
         found = {}
         for name in names:
             holder, until = self._table.rows.get(name, ("", 0.0))
@@ -50,28 +52,30 @@ class View:
         return found
 
     async def release(self, names: Sequence[str]) -> None:
-        self._check()
+        await self._check()
         for name in names:
             if self._table.rows.get(name, ("", 0.0))[0] == self.holder:
                 del self._table.rows[name]
 
     async def live(self) -> Sequence[Lease]:
-        self._check()
+        await self._check()
         now = self._table.now
         return [
             Lease(n, h, until - now) for n, (h, until) in self._table.rows.items() if until > now
         ]
 
-    def _check(self) -> None:
+    async def _check(self) -> None:
+        if self._table.silent:
+            await asyncio.Event().wait()
         if self._table.broken:
             raise StorageError("the database cannot be reached")
 
 
-def lead(table: Leases, holder: str, key: str = KEY) -> Lead:
+def lead(table: Leases, holder: str, key: str = KEY, life: float = LIFE) -> Lead:
     return Lead(
         table.of(holder),
         lambda: [key],
-        life_seconds=LIFE,
+        life_seconds=life,
         refresh_seconds=1.0,
         clock=lambda: table.now,
     )
@@ -127,6 +131,32 @@ async def test_a_worker_without_its_database_stops_before_another_can_take_over(
     await first.refresh()
     assert first.trouble is None
     assert first.standing == "standing by for second"
+
+
+async def test_a_database_that_does_not_answer_is_trouble_and_not_this_worker_leading() -> None:
+    table = Leases()
+    one = lead(table, "one", life=0.5)
+    await one.refresh()
+    table.silent, table.now = True, 1.0
+    async with asyncio.timeout(5.0):
+        await one.refresh()
+        await one.release()
+    assert one.trouble is not None
+    assert "no answer for 0.4 s" in one.trouble
+    assert "nothing is signed or sent" in one.trouble
+    table.silent = False
+    await one.refresh()
+    assert (one.trouble, one.standing) == (None, "leading")
+
+
+async def test_a_worker_does_not_stand_by_for_itself() -> None:
+    table = Leases()
+    one = lead(table, "one")
+    await one.refresh()
+    table.broken, table.now = True, LIFE
+    await one.refresh()
+    assert one.standing == "standing by for the database"
+    assert one.vitals.key_leader is None
 
 
 async def test_one_that_was_suspended_does_not_sign_or_send_when_it_wakes() -> None:

@@ -19,7 +19,7 @@ from oracle.service.policy import (
     SETTLE_GAS,
     Circumstances,
     Policy,
-    gas_cost_wei,
+    expected,
     objection,
 )
 from tests.service.fakes import (
@@ -113,8 +113,8 @@ def test_the_fee_must_pay_for_gas_callback_and_margin(
 
 def test_a_bound_request_costs_no_acceptance() -> None:
     terms = request()
-    both = gas_cost_wei(terms, 2, with_accept=True), gas_cost_wei(terms, 2, with_accept=False)
-    assert both[0] - both[1] == 2 * ACCEPT_GAS
+    open_, bound = (expected(terms, CALM, Policy(), with_accept=one) for one in (True, False))
+    assert open_.cost_wei - bound.cost_wei == CALM.gas_price_wei * ACCEPT_GAS
 
 
 def admitting(

@@ -201,6 +201,16 @@ async def test_only_what_is_final_is_settled() -> None:
     assert not await bench.settle.cycle()
 
 
+async def test_what_is_final_does_not_wait_behind_long_windows() -> None:
+    bench = Bench()
+    for _ in range(20):
+        bench.answered(int(NOW) + 7 * 86_400, deadline=int(NOW) + 10)
+    final = bench.answered(int(NOW) - 1, deadline=int(NOW) + 20)
+    bench.gateway.returned = bytes(1)
+    assert await bench.settle.cycle()
+    assert bench.jobs.now(final).state is JobState.SETTLING
+
+
 async def test_a_chain_that_stands_still_is_not_waited_for() -> None:
     bench = Bench()
     bench.answered(int(NOW) + 30)
@@ -214,7 +224,7 @@ async def test_a_chain_that_stands_still_is_not_waited_for() -> None:
 async def test_a_result_travels_only_to_where_somebody_hears_it() -> None:
     bench = Bench()
     bench.answered(0, consumer=ZERO_ADDRESS)
-    bench.answered(0, consumer=STRANGER, callback_gas_limit=1)
+    bench.answered(1, consumer=STRANGER, callback_gas_limit=1)
     bench.gateway.returned = bytes(2)
     await bench.settle.cycle()
     assert [one.result for one in bench.contract.settle_items] == [b"", b"result"]

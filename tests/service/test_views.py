@@ -43,7 +43,7 @@ from oracle.service.view import Views
 from oracle.service.view_limits import Buckets, network_of
 from oracle.service.view_promises import ViewPromises
 from oracle.service.view_terms import ViewRules, ViewTerms
-from oracle.service.view_till import Till
+from oracle.service.view_vouchers import ViewVouchers
 from tests.service.fakes import (
     DOMAIN,
     FEE,
@@ -192,12 +192,12 @@ class Bench:
         )  # fmt: skip
         self.views = Views(
             terms, self.store, self.jobs, self.engine, self.traces, SIGNER, self.clock, DOMAIN,
-            OPERATOR, closed=lambda: self.shut, handover=self.handover, till=self.till(),
+            OPERATOR, closed=lambda: self.shut, handover=self.handover, vouchers=self.vouchers(),
         )  # fmt: skip
 
-    def till(self) -> Till:
+    def vouchers(self) -> ViewVouchers:
         self.credits = Credits()
-        return Till(self.store, self.credits, self.clock, CREDIT_DOMAIN, OPERATOR)
+        return ViewVouchers(self.store, self.credits, self.clock, CREDIT_DOMAIN, OPERATOR)
 
     async def answer(self, **changes: Any) -> ViewAnswer:
         return await self.views.answer(replace(ASKED, **changes))
@@ -329,6 +329,25 @@ async def test_a_job_of_a_view_is_answered_by_what_is_on_record() -> None:
     assert bench.engine.runs == 1, "it is not run again"
     request = found.request
     assert bench.traces.holds[job.request_id] == request.deadline + request.window + 86_400
+
+
+async def test_a_job_of_a_view_whose_trace_was_never_kept_is_run() -> None:
+    """Killed, or out of disk, between the row and its trace: what is posted must be shown, too."""
+    bench = Bench(tier=Tier.ROUNDED)
+    found = await bench.answer()
+    bench.traces.kept.clear()
+    bench.store.rows[found.request_id] = replace(
+        found, signer=None, accept_signature=b"", answer_signature=b""
+    )
+    job = bench.jobs.add(JobState.ACCEPTED, found.request, accepted=True)
+    infer = Infer(
+        bench.jobs, bench.registry, bench.engine, bench.traces, SIGNER, bench.clock, DOMAIN,
+        OPERATOR, promised=ViewPromises(bench.store, bench.traces),
+    )  # fmt: skip
+    assert await infer.cycle()
+    assert bench.jobs.now(job).state is JobState.COMPUTED
+    assert bench.engine.runs == 2
+    assert await bench.traces.find(ROOT) is not None
 
 
 async def test_views_are_forgotten_and_their_traces_let_go() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from oracle.core import event as events
-from oracle.core.event import BlockRef, ChainEvent
+from oracle.core.event import BlockRef, ChainEvent, LogBatch
 from oracle.core.job import Trigger
 from oracle.core.types import ZERO_ADDRESS
 from oracle.errors import FinalityBroken, WrongChain
@@ -275,3 +275,55 @@ async def test_a_fork_deeper_than_the_stored_history_is_refused() -> None:
     reader.fork(4)
     with pytest.raises(WrongChain):
         await watch.cycle()
+
+
+class Contradicted(Jobs):
+    """The chain has moved a job on that was requested in block 3."""
+
+    async def contradicted(self) -> int | None:
+        return 3
+
+
+async def test_what_is_read_again_is_read_in_ranges_and_the_cursor_stays() -> None:
+    reader, jobs = Reader(14), Contradicted()
+    watch = watching(reader, jobs, range_blocks=5)
+    late = replace(seen(request(operator=OPERATOR)), position=at(5))
+    events_of = reader.events
+    cursors: list[BlockRef | None] = []
+
+    async def noted(first: int, last: int) -> LogBatch:
+        cursors.append(await jobs.cursor())
+        return await events_of(first, last)
+
+    assert not await watch.cycle()
+    reader.asked.clear()
+    reader.logs.append(late)
+    reader.events = noted  # type: ignore[method-assign]
+    reader.grow()
+    await watch.cycle()
+    assert await watch.cycle(), "the steps that compute are woken"
+    assert reader.asked == [(15, 15), (3, 7), (8, 12), (13, 15)]
+    assert cursors[1:] == [block(15)] * 3
+    assert list(jobs.table) == [late.request_id]
+
+
+async def test_what_is_read_again_stops_where_the_chain_forks_meanwhile() -> None:
+    reader, jobs = Reader(14), Contradicted()
+    watch = watching(reader, jobs, range_blocks=5)
+    assert not await watch.cycle()
+    events_of = reader.events
+
+    async def forked(first: int, last: int) -> LogBatch:
+        batch = await events_of(first, last)
+        if first == 3:
+            reader.fork(12)
+            reader.grow(fork=1)
+        return batch
+
+    reader.events = forked  # type: ignore[method-assign]
+    reader.asked.clear()
+    reader.grow()
+    await watch.cycle()
+    assert not await watch.cycle()
+    assert reader.asked == [(15, 15), (3, 7)]
+    assert watch.cursor == block(15)

@@ -146,6 +146,21 @@ async def test_who_computes_posts_unless_it_is_put_off(
     assert job.taken_by is None
 
 
+async def test_what_is_put_off_before_it_is_computed_is_anybodys_at_once(
+    storage: Storage, pair: tuple[Worker, Worker]
+) -> None:
+    first, second = pair
+    made = await accepted(storage, 4)
+    mine = await first.take()
+    assert len(mine) == 2
+    await storage.jobs.move([JobMove(job.request_id, Trigger.POSTPONE) for job in mine])
+    taken: set[bytes] = set()
+    while theirs := await second.take():
+        taken |= ids(theirs)
+        await storage.jobs.move([JobMove(one, Trigger.COMPUTE_FAILED) for one in ids(theirs)])
+    assert taken == made
+
+
 async def test_one_that_retires_finishes_its_own_and_takes_no_more(
     storage: Storage, pair: tuple[Worker, Worker]
 ) -> None:

@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from oracle.core.job import JobState, Trigger
+from oracle.core.job import LONGEST_PAUSE_SECONDS, JobState, Trigger
 from oracle.core.receipt import Answer
 from oracle.errors import IllegalTransition, NotFound, SignedTwice, StorageError, WrongChain
 from oracle.ports.jobs import DatabaseIdentity, Disputable, JobMove, JobPatch, JobStore
 from oracle.storage import Storage, open_storage
+from oracle.storage.lookup import Lookup
 
 from .building import (
     ALICE,
@@ -261,12 +262,47 @@ async def test_jobs_come_by_deadline_and_only_those_due(jobs: JobStore) -> None:
     assert await jobs.job(new_id()) is None
 
 
-async def test_recent_jobs_and_counts(storage: Storage) -> None:
+async def test_what_is_final_comes_by_the_end_of_its_window(storage: Storage) -> None:
+    ends = {30: 300.0, 10: 0.0, 20: 0.0, 40: 0.0, 50: 0.0}
+    by_end = {}
+    for end, not_before in ends.items():
+        event = by_end[end] = seen(11, deadline=100 - end)
+        await bring_to(storage, event, JobState.ANSWERED, settle_at=end, not_before=not_before)
+    await bring_to(storage, seen(11), JobState.SETTLING, settle_at=10)
+
+    async def found(chain_time: int, *, due_at: float = 400.0, limit: int = 9) -> list[bytes]:
+        rows = await storage.jobs.settleable(chain_time, limit=limit, due_at=due_at)
+        return [job.request_id for job in rows]
+
+    def those(*wanted: int) -> list[bytes]:
+        return [by_end[end].request_id for end in wanted]
+
+    assert await found(9) == []
+    assert await found(40) == those(10, 20, 30, 40)
+    assert await found(40, limit=2) == those(10, 20)
+    assert await found(40, due_at=299.0) == those(10, 20, 40)
+
+
+async def test_a_job_does_not_wait_out_a_clock_that_was_set_back(jobs: JobStore) -> None:
+    event = seen(11)
+    await jobs.ingest(block(11), [event], [])
+    patch = JobPatch(not_before=10_000.0)
+    await jobs.move([JobMove(event.request_id, Trigger.POSTPONE, patch)])
+    for due_at, count in (
+        (9_999.0, 0),
+        (10_000.0 - LONGEST_PAUSE_SECONDS, 0),
+        (9_999.0 - LONGEST_PAUSE_SECONDS, 1),
+    ):
+        assert len(await jobs.jobs([JobState.SEEN], limit=9, due_at=due_at)) == count
+        assert len(await jobs.take([JobState.SEEN], limit=9, due_at=due_at)) == count
+
+
+async def test_latest_jobs_and_counts(storage: Storage) -> None:
     events = [seen(11, log_index=index) for index in (3, 1, 2)]
     await storage.jobs.ingest(
         block(11), events, [JobMove(events[1].request_id, Trigger.DECLINE, JobPatch(reason="fee"))]
     )
-    assert [job.log_index for job in await storage.jobs.recent_jobs(2)] == [3, 2]
+    assert [job.log_index for job in await Lookup(storage.database).jobs([], 2)] == [3, 2]
     counts = await storage.jobs.count_by_state()
     assert (counts[JobState.SEEN], counts[JobState.DECLINED], counts[JobState.LOST]) == (2, 1, 0)
 

@@ -132,7 +132,11 @@ async def test_one_that_has_ceased_to_lead_writes_nothing_of_the_chain(
         await asyncio.sleep(SHORT)
         await former.jobs.ingest(block(11), [], [])  # late, but nobody else has led
         await second.hold([CHAIN_LEASE], LONG)
-        for write in (former.jobs.ingest(block(12), [seen(12)], []), former.jobs.rewind(block(9))):
+        for write in (
+            former.jobs.ingest(block(12), [seen(12)], []),
+            former.jobs.rewind(block(9)),
+            former.jobs.finalise(block(9)),
+        ):
             with pytest.raises(LeaseLost, match="two by now"):
                 await write
         cursor: BlockRef | None = await present.jobs.cursor()

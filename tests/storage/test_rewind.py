@@ -6,13 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from oracle.core.event import RequestSeen
+from oracle.core.event import Position, RequestAnswered, RequestSeen
 from oracle.core.job import JobState, Trigger
 from oracle.core.transaction import Purpose, TransactionState
 from oracle.ports.jobs import JobMove, JobPatch
+from oracle.service.watch import translate
 from oracle.storage import Storage
+from oracle.storage.job_store import BLOCKS_KEPT
 
 from .building import (
+    OPERATOR,
     SteppingClock,
     answer_to,
     attempt,
@@ -157,9 +160,10 @@ async def test_answer_and_settlement_above_end_in_answering(storage: Storage) ->
 
 async def test_a_slashed_answer_above_is_open_again(storage: Storage) -> None:
     event = seen(10)
-    await bring_to(storage, event, JobState.SLASHED, answered_block=12, reason="fraud proof")
+    made = computed(event) | {"answered_block": 12, "reason": "fraud proof"}
+    await bring_to(storage, event, JobState.SLASHED, **made)
     (job,) = await storage.jobs.rewind(block(11))
-    assert (job.state, job.reason) == (JobState.ANSWERING, None)
+    assert (job.state, job.reason) == (JobState.COMPUTED, None)
 
 
 @pytest.mark.parametrize("sent", [True, False], ids=["by us", "by a stranger"])
@@ -222,6 +226,48 @@ async def test_what_a_stranger_sent_for_us_is_ours_to_send_again(
     assert job.state is back
 
 
+async def answered_unknown(storage: Storage, event: RequestSeen, number: int) -> None:
+    """An answer of ours that this database, which was restored, knows from its log alone."""
+    at = Position(number, 0, block(number).hash, b"\x99" * 32)
+    log = RequestAnswered(at, event.request_id, OPERATOR, b"\x77" * 32, 5_000, b"result")
+    await storage.jobs.ingest(block(number), [], translate([log], OPERATOR)[1])
+
+
+async def test_an_answer_that_only_its_log_told_of_is_computed_again_where_it_is_gone(
+    storage: Storage,
+) -> None:
+    """What was posted stays on record, so that nothing else is signed; its log may have lied."""
+    event = seen(10)
+    await bring_to(storage, event, JobState.ACCEPTED, accepted=True, accepted_block=10)
+    await answered_unknown(storage, event, 12)
+    (job,) = await storage.jobs.rewind(block(11))
+    assert (job.state, job.answer, job.result) == (JobState.ACCEPTED, answer_to(event), None)
+    await answered_unknown(storage, event, 12)
+    (job,) = await storage.jobs.jobs_of([event.request_id])
+    assert (job.state, job.result) == (JobState.ANSWERED, b"result")
+
+
+async def test_an_orphan_forgets_a_result_that_only_a_log_told_of(storage: Storage) -> None:
+    event = seen(11)
+    await bring_to(storage, event, JobState.ACCEPTED, accepted=True, accepted_block=11)
+    await answered_unknown(storage, event, 12)
+    (job,) = await storage.jobs.rewind(block(10))
+    assert (job.state, job.answer, job.result) == (JobState.ORPHANED, answer_to(event), None)
+
+
+async def test_an_answer_not_made_here_whose_transaction_fails_is_computed(
+    storage: Storage,
+) -> None:
+    event = seen(10)
+    await bring_to(storage, event, JobState.ACCEPTED, accepted=True, accepted_block=10)
+    await answered_unknown(storage, event, 12)
+    await sent_for(storage, event, Purpose.ANSWER, 12)
+    (job,) = await storage.jobs.rewind(block(11))
+    assert job.state is JobState.ANSWERING
+    (job,) = await storage.jobs.move([JobMove(event.request_id, Trigger.ANSWER_FAILED)])
+    assert (job.state, job.result) == (JobState.ACCEPTED, None)
+
+
 async def test_what_is_final_is_a_block_to_go_back_to(storage: Storage) -> None:
     for number in (10, 20):
         await storage.jobs.ingest(block(number), [], [])
@@ -231,6 +277,21 @@ async def test_what_is_final_is_a_block_to_go_back_to(storage: Storage) -> None:
     assert await storage.jobs.finalised() == block(15)
     assert await storage.jobs.cursor() == block(20)
     assert block(15) in await storage.jobs.recent_blocks(9)
+
+
+async def test_what_is_final_outlives_the_blocks_that_are_kept(storage: Storage) -> None:
+    for number in (10, 11):
+        await storage.jobs.ingest(block(number), [], [])
+    await storage.jobs.finalise(block(11))
+    for number in range(100, 100 + BLOCKS_KEPT):
+        await storage.jobs.ingest(block(number), [], [])
+    assert await storage.jobs.finalised() == block(11)
+    await storage.jobs.finalise(block(50))
+    assert await storage.jobs.finalised() == block(50)
+    assert await storage.jobs.recent_blocks(9_999) == [
+        *(block(number) for number in reversed(range(100, 100 + BLOCKS_KEPT))),
+        block(50),
+    ]
 
 
 async def sent_for(storage: Storage, event: RequestSeen, purpose: Purpose, number: int) -> None:

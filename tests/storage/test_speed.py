@@ -58,7 +58,7 @@ async def test_a_batch_is_a_handful_of_statements(storage: Storage) -> None:
 
 
 def plan_of(connection: Connection, query: str) -> str:
-    values = ("seen", "admitted", 5.0, 10, 0)
+    values = ("seen", "admitted", 5.0, 10, 0, 0, 0)
     rows = connection.exec_driver_sql("EXPLAIN QUERY PLAN " + query, values[: query.count("?")])
     return "\n".join(row[3] for row in rows)
 
@@ -72,6 +72,20 @@ async def test_finding_work_reads_only_the_rows_it_returns(
     (query,) = [each for each in executed if each.startswith("SELECT")]
     plan = await storage.database.read(lambda connection: plan_of(connection, query))
     assert "USING COVERING INDEX ix_jobs_queue (state=?)" in plan, plan
+    assert "SCAN jobs\n" not in plan, plan
+    await storage.close()
+
+
+async def test_finding_what_is_final_reads_only_the_rows_it_returns(
+    tmp_path: Path, clock: SteppingClock
+) -> None:
+    storage = open_storage(tmp_path / "oracle.db", clock)
+    with statements() as executed:
+        await storage.jobs.settleable(5, limit=10, due_at=5.0)
+    (query,) = [each for each in executed if each.startswith("SELECT")]
+    plan = await storage.database.read(lambda connection: plan_of(connection, query))
+    picking = "USING COVERING INDEX ix_jobs_settleable (state=? AND settle_at<?)"
+    assert picking in plan, plan
     assert "SCAN jobs\n" not in plan, plan
     await storage.close()
 

@@ -72,8 +72,12 @@ async def test_demands_wait_the_most_urgent_first_until_they_are_closed(
         assert await again.demands.cursor() == 6
         await again.demands.close(soon)
         assert await again.demands.pending() == [late]
-        assert await again.demands.note(7, [soon]) == [], "closed for good"
+        assert await again.demands.note(7, [soon]) == [], "read again"
         assert await again.demands.pending() == [late]
+        assert await again.demands.closed([soon, late, demand(2)]) == [soon]
+        await again.demands.reopen(soon)
+        assert await again.demands.pending() == [soon, late]
+        assert await again.demands.closed([soon, late]) == []
     finally:
         await again.close()
 
@@ -85,3 +89,7 @@ async def test_after_a_reorg_a_number_may_be_another_demand(storage: Storage) ->
     assert await storage.demands.note(5, [other]) == [other]
     await storage.demands.close(first)
     assert await storage.demands.pending() == [other]
+    await storage.demands.close(other)
+    assert await storage.demands.closed([first]) == [], "another than the one that was closed"
+    await storage.demands.reopen(first)
+    assert await storage.demands.pending() == []

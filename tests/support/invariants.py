@@ -36,6 +36,7 @@ from oracle.devnet.accounts import Person, signer_of
 from oracle.ports.health import Heartbeat
 from oracle.service.watch import translate
 from oracle.storage.heartbeat import HeartbeatFile
+from oracle.storage.lookup import Lookup
 from oracle.storage.storage import Storage, open_storage
 from tests.support.books import check_books
 from tests.support.world import World, until
@@ -98,7 +99,7 @@ async def standing_still(
 
 
 async def _jobs(world: World) -> Sequence[Job]:
-    return await world.storage.jobs.recent_jobs(1_000_000)
+    return await Lookup(world.storage.database).jobs([], 1_000_000)
 
 
 async def check_invariants(
@@ -155,7 +156,8 @@ async def settle_down(world: World) -> None:
     try:
         await until(over)
     except TimeoutError:
-        stand = [(job.state.value, job.reason) for job in await world.storage.jobs.recent_jobs(20)]
+        latest = await Lookup(world.storage.database).jobs([], 20)
+        stand = [(job.state.value, job.reason) for job in latest]
         raise AssertionError(f"never quiet: {stand}") from None
 
 
@@ -231,7 +233,8 @@ async def _rescanned(
         try:
             seen, moves = translate(happened, world.operator)
             await storage.jobs.ingest(last, seen, moves)
-            return {job.request_id: job for job in await storage.jobs.recent_jobs(1_000_000)}
+            found = await Lookup(storage.database).jobs([], 1_000_000)
+            return {job.request_id: job for job in found}
         finally:
             await storage.close()
 

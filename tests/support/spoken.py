@@ -6,6 +6,7 @@ Knows nothing of verbs. Their output goes to a file, as a supervisor's.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -34,9 +35,10 @@ class Spoken:
 
     async def stop(self) -> int | None:
         """Asks it to end; its exit code."""
-        if self.running:
-            assert self._process.pid is not None
-            os.kill(self._process.pid, signal.SIGTERM)
+        assert self._process.pid is not None
+        with contextlib.suppress(ProcessLookupError):  # it may end by itself at this moment
+            if self.running:
+                os.kill(self._process.pid, signal.SIGTERM)
         await asyncio.to_thread(self._process.join, _END_SECONDS)
         return self._process.exitcode
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oracle.bootstrap.verify import LocalRunner
-from oracle.client.view import OracleView
+from oracle.client.reader import OracleReader
 from oracle.core.event import RequestSeen
 from oracle.core.model import UNCERTIFIED, ModelTerms
 from oracle.core.receipt import Answer
@@ -137,7 +137,7 @@ class Play:
     """One answered request."""
 
     scene: Scene
-    view: OracleView
+    reader: OracleReader
     request_id: bytes
     created: RequestSeen
     saved: SavedReceipt
@@ -157,7 +157,7 @@ class Play:
     async def facts(self, saved: SavedReceipt | None = None) -> ChainFacts | NotReached:
         one = saved or self.saved
         return await read_facts(
-            self.view,
+            self.reader,
             one.contracts,
             one.request_id,
             one.request.model_id,
@@ -189,7 +189,7 @@ def model_terms(tier: Tier, **changes: Any) -> ModelTerms:
         schema_hash=compiled().schema.schema_hash,
         tier=tier,
         challenge_window=5,
-        reveal_window=0,
+        reveal_window=5 if provable else 0,
         min_bond=OPG,
         epsilon=EPSILON if provable else UNCERTIFIED,
     )
@@ -222,13 +222,13 @@ async def play(
     root_used = trace_root or (committed(used) if provable else ZERO_BYTES32)
     posted = honest_result if result is None else result
     await post(scene, asked, posted, root_used)
-    view = OracleView(scene.chain.rpc, scene.contracts.deployment)
+    reader = OracleReader(scene.chain.rpc, scene.contracts.deployment)
     return Play(
         scene,
-        view,
+        reader,
         asked.request_id,
         asked,
-        await evidences.save(view, asked.request_id),
+        await evidences.save(reader, asked.request_id),
         used if provable else None,
         compiled().file if provable else source(),
     )

@@ -47,7 +47,7 @@ async def test_an_honest_answer_of_a_program_is_verified(scene: Scene) -> None:
 
 async def test_a_request_is_verified_by_its_id_alone(scene: Scene) -> None:
     one = await play(scene)
-    claimed = await evidences.of_chain(one.view, one.request_id)
+    claimed = await evidences.of_chain(one.reader, one.request_id)
     report = await verify(claimed, await one.facts(), one.sources())
     assert report.verdict is Verdict.VERIFIED, report.text()
 
@@ -124,7 +124,7 @@ async def test_a_settled_answer_shows_who_was_paid(scene: Scene) -> None:
 async def test_a_request_without_an_answer_is_not_verified(scene: Scene) -> None:
     asked = await scene.request()
     one = await play(scene)
-    claimed = await evidences.of_chain(one.view, asked.request_id)
+    claimed = await evidences.of_chain(one.reader, asked.request_id)
     saved = replace(one.saved, request_id=asked.request_id, request=asked.request)
     report = await verify(claimed, await one.facts(saved), one.sources())
     assert report.verdict is Verdict.NOT_CHECKED

@@ -233,7 +233,7 @@ async def test_a_signer_that_was_rotated_since_still_signed_then(scene: Scene) -
 
 async def test_evidence_from_the_chain_and_from_a_receipt_is_the_same(scene: Scene) -> None:
     one: Play = await play(scene)
-    found = await evidences.of_chain(one.view, one.request_id)
+    found = await evidences.of_chain(one.reader, one.request_id)
     assert found == evidences.of_receipt(one.saved)
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 from structlog.testing import capture_logs
 
+from oracle.court.message import MAX_RESULT_BYTES
+from oracle.service.attempts import with_headroom
 from oracle.watcher.purse import CONVICTION_GAS, Purse
 from tests.service.fakes import STRANGER, Clock, Gateway
 
+ROOT = Path(__file__).resolve().parents[2]
 COIN = "too little coin for a conviction"
 OPG = "too little OPG for a demand"
 DEPOSIT = 10**18
@@ -45,6 +50,21 @@ class Scene:
         with capture_logs() as logs:
             await self.purse.look(**how)
         return logs
+
+
+def test_what_is_wanted_pays_for_the_dearest_conviction_that_is_measured() -> None:
+    measured = json.loads((ROOT / "snapshots" / "dispute.json").read_text())
+    dearest = max(
+        int(gas) + int(measured[f"{name.removesuffix(', proveFraud')}, announce"])
+        for name, gas in measured.items()
+        if name.endswith(", proveFraud")
+    )
+    assert with_headroom(dearest) < CONVICTION_GAS
+
+
+def test_what_is_wanted_pays_for_the_bytes_of_the_longest_result() -> None:
+    floor = 40  # gas a byte that is not zero, EIP-7623
+    assert with_headroom(21_000 + floor * (MAX_RESULT_BYTES + 4_096)) < CONVICTION_GAS
 
 
 async def test_what_lacks_is_warned_of_with_the_keys_address_and_how_to_fund_it() -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
 
 from oracle.bootstrap.serving import open_serving
-from oracle.errors import NotFound, StorageError
+from oracle.errors import NotFound
 from oracle.inference.model_library import ModelLibrary
 from oracle.inference.published_programs import PublishedPrograms
 from oracle.ports.inference import CommittedTrace
@@ -19,37 +18,10 @@ from oracle.program.compile import compile_model
 from oracle.program.encoding import program_root
 from oracle.program.leaf_size import choose_leaf_bytes
 from oracle.program.manifest import ProgramManifest
-from oracle.service.retain import Retain
 from oracle.settings import Settings
 from tests.web.serving import COMMITMENT, PROGRAM, REQUEST, ROOT, TRACE, Receipts, StoppedClock
 
 MODEL = Path(__file__).parents[2] / "models" / "wine-forest.onnx"
-
-
-class Traces:
-    """A store that is in trouble."""
-
-    trouble: str | None = None
-
-    def __init__(self) -> None:
-        self.swept: list[float] = []
-
-    async def sweep(self, now: float) -> int:
-        self.swept.append(now)
-        return 3
-
-    def __getattr__(self, name: str) -> Any:
-        raise AssertionError(name)
-
-
-async def test_a_sweep_passes_the_time_and_says_what_is_wrong() -> None:
-    traces = Traces()
-    retain = Retain(traces, StoppedClock())
-    assert not await retain.cycle(), "there is nothing to do at once again"
-    traces.trouble = "no room"
-    with pytest.raises(StorageError, match="no room"):
-        await retain.cycle()
-    assert traces.swept == [1000.0, 1000.0]
 
 
 async def test_programs_come_from_the_library(tmp_path: Path) -> None:

@@ -20,12 +20,13 @@ from oracle.chain.token_contract import TokenBinding
 from oracle.chain.views_contract import ViewsBinding
 from oracle.client import arguments
 from oracle.client.answer import InferenceAnswer
+from oracle.client.deprecated import WHAT_THEN, ended, require_live
 from oracle.client.endpoint import endpoint_of
 from oracle.client.market import StandingOffer, all_offers, standing_offers
 from oracle.client.receipt_reader import read_receipt
 from oracle.client.story import Story, read_story
 from oracle.client.view_call import Inputs, ViewedAnswer, view, views_at, with_gateways
-from oracle.client.view_payment import Purse
+from oracle.client.view_payment import SpendingLimit
 from oracle.client.waiting import Until, Waiting, wait_for_answer
 from oracle.core.model import Model
 from oracle.core.operator import Offer
@@ -47,7 +48,7 @@ from oracle.ports.contracts import OnChainRequest
 _MOST_DEADLINES: Final = 10_000
 
 
-class OracleView:
+class OracleReader:
     """One deployment through one endpoint, as anybody sees it."""
 
     def __init__(self, rpc: Rpc, deployment: Deployment) -> None:
@@ -76,9 +77,16 @@ class OracleView:
             return await self.registry.model(bytes32(reference, what="model id"))
         if reference.startswith("0x") and len(reference) == 66:
             return await self.registry.model(bytes32(reference, what="model id"))
-        live = [model for model in await self.registry.models() if model.live]
+        models = await self.registry.models()
+        live = [model for model in models if model.live]
         named = [model for model in live if model.name == reference]
         if not named:
+            gone = [model for model in models if model.name == reference]
+            if gone:
+                latest = max(gone, key=lambda model: model.deprecated_at)
+                raise NotFound(
+                    f"no live model is named {reference!r}: {ended(latest)}", hint=WHAT_THEN
+                )
             raise NotFound(
                 f"no live model is named {reference!r}",
                 hint=_what_was_meant(reference, [model.name for model in live]),
@@ -164,6 +172,7 @@ class OracleView:
                 hint="name the one whose key could post the receipt (--from)",
             )
         chosen = await self.model(model)
+        require_live(chosen)
         if operator is None:
             operator = await with_gateways(self.views, chosen, await self.offers(chosen.id))
         return await view(
@@ -174,7 +183,7 @@ class OracleView:
             caller=asker,
             operator=operator,
             allow_rounding=allow_rounding,
-            purse=None if max_price is None else Purse(self._paying, max_price),
+            limit=None if max_price is None else SpendingLimit(self._paying, max_price),
         )
 
     @property

@@ -18,7 +18,7 @@ _PRICE_LASTS_SECONDS = 12.0
 _PATIENCE_SECONDS = 1.0
 
 
-class Reckon:
+class Estimator:
     def __init__(self, gateway: TransactionGateway, clock: Clock, policy: Policy) -> None:
         self._gateway = gateway
         self._clock = clock

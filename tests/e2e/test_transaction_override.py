@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from oracle.bootstrap.hand import opened_hand
+from oracle.bootstrap.transaction_override import opened_override
 from oracle.core.job import JobState
 from oracle.core.transaction import Purpose, SendOutcome, TransactionState
 from oracle.errors import ChainRefused, InputError, NotFound
@@ -24,8 +24,8 @@ async def test_a_stuck_transaction_is_made_dearer_by_hand_and_then_mined(world: 
     await world.chain.automine(False)
     async with world.node():
         nonce = await stuck_nonce(world, made.id)
-        async with opened_hand(world.settings, nonce) as (hand, stuck):
-            attempt, outcome, _ = await hand.bump(stuck)
+        async with opened_override(world.settings, nonce) as (override, stuck):
+            attempt, outcome, _ = await override.bump(stuck)
         assert outcome is SendOutcome.ACCEPTED
         assert 10 * attempt.fees.max_fee >= 11 * stuck.attempts[-1].fees.max_fee
         await world.chain.mine()
@@ -36,9 +36,9 @@ async def test_a_stuck_transaction_is_made_dearer_by_hand_and_then_mined(world: 
     assert len(answer.attempts) == 2
     assert answer.mined is not None
     assert answer.mined.attempt_hash == attempt.hash
-    async with opened_hand(world.settings, nonce) as (hand, mined):
+    async with opened_override(world.settings, nonce) as (override, mined):
         with pytest.raises(InputError, match="is mined"):
-            await hand.bump(mined)
+            await override.bump(mined)
 
 
 @thorough
@@ -47,8 +47,8 @@ async def test_a_stuck_transaction_is_cancelled_and_its_job_is_sent_for_again(wo
     await world.chain.automine(False)
     async with world.node():
         nonce = await stuck_nonce(world, made.id)
-        async with opened_hand(world.settings, nonce) as (hand, stuck):
-            _, outcome, _ = await hand.cancel(stuck)
+        async with opened_override(world.settings, nonce) as (override, stuck):
+            _, outcome, _ = await override.cancel(stuck)
         assert outcome is SendOutcome.ACCEPTED
         waiting = await world.until_job(made.id, JobState.COMPUTED)
         assert waiting.reason == "its transaction was cancelled by hand"
@@ -69,12 +69,12 @@ async def test_what_cannot_be_done_is_said_and_changes_nothing(world: World) -> 
     async with world.node():
         nonce = await stuck_nonce(world, made.id)
         capped = world.settings.model_copy(update={"max_fee_gwei": 0.000001})
-        async with opened_hand(capped, nonce) as (hand, stuck):
-            for verb in (hand.bump, hand.cancel):
+        async with opened_override(capped, nonce) as (override, stuck):
+            for verb in (override.bump, override.cancel):
                 with pytest.raises(ChainRefused, match="within the cap"):
                     await verb(stuck)
         with pytest.raises(NotFound, match="no transaction of ours"):
-            async with opened_hand(world.settings, nonce + 7):
+            async with opened_override(world.settings, nonce + 7):
                 pass
         (sent,) = await world.storage.transactions.transactions_for(made.id)
         assert len(sent.attempts) == 1

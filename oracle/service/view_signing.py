@@ -22,12 +22,12 @@ from oracle.ports.views import ViewAnswer, ViewStore
 from oracle.service import accept, sign
 from oracle.service.journal import short
 from oracle.service.view_promises import answer_of
-from oracle.service.view_till import Due, Till
+from oracle.service.view_vouchers import Due, ViewVouchers
 
 _log = structlog.get_logger("oracle.views")
 
 
-class ViewSeal:
+class SignViews:
     def __init__(
         self,
         views: ViewStore,
@@ -35,14 +35,14 @@ class ViewSeal:
         signer: Signer,
         domain: Domain,
         operator: Address,
-        till: Till | None,
+        vouchers: ViewVouchers | None,
     ) -> None:
         self._views = views
         self._jobs = jobs
         self._signer = signer
         self._domain = domain
         self._operator = operator
-        self._till = till
+        self._vouchers = vouchers
 
     async def signed(self, answer: ViewAnswer, due: Due | None) -> ViewAnswer:
         """The answer with both signatures; with another key than before, the same again.
@@ -78,8 +78,10 @@ class ViewSeal:
     async def _kept(self, signed: ViewAnswer, due: Due | None) -> ViewAnswer:
         if due is None:
             return await self._views.keep(signed)
-        assert self._till is not None
+        assert self._vouchers is not None
         try:
-            return await self._views.keep_paid(signed, self._till.contract, due.voucher, due.price)
+            return await self._views.keep_paid(
+                signed, self._vouchers.contract, due.voucher, due.price
+            )
         except StaleVoucher as error:  # another worker's gateway took one
-            raise await self._till.stale(due.voucher, due.price) from error
+            raise await self._vouchers.stale(due.voucher, due.price) from error

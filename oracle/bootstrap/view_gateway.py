@@ -1,4 +1,4 @@
-"""The door that the web knocks at for answers in views: who may ask how often, and what is said.
+"""The gateway that the web asks for answers in views: who may ask how often, and what is said.
 
 It is made with the server, before the node has its keys; until it is opened it says so. Knows
 nothing of how an answer comes about.
@@ -58,7 +58,7 @@ REFUSALS: Final[Mapping[type[OracleError], str]] = {
 
 
 class ViewTally:
-    """What a door has given and refused since its start, for the figures."""
+    """What a gateway has given and refused since its start, for the figures."""
 
     def __init__(self) -> None:
         self.answered = {"free": 0, "paid": 0}
@@ -68,7 +68,7 @@ class ViewTally:
         self.refused[next(why for kind, why in REFUSALS.items() if isinstance(error, kind))] += 1
 
 
-class ViewDoor:
+class NodeViewGateway:
     """`ports.views.ViewGateway` of a node: who may ask how often, and then `Views`."""
 
     def __init__(self, settings: Settings, longest: int, clock: Clock) -> None:
@@ -119,7 +119,7 @@ class ViewDoor:
         return price, await self._views.answer(question)
 
     def furnish(self, build: Callable[[Callable[[], str | None]], Views], lead: Lead) -> Step:
-        """Puts the service behind the door, which stays shut; the step that it needs."""
+        """Puts the service behind the gateway, which stays shut; the step that it needs."""
         self._lead = lead
         self._views = build(self._closed)
         step = Step("views", self._views.cycle, idle_seconds=_SWEEP_SECONDS)
@@ -145,8 +145,10 @@ class ViewDoor:
         return None
 
 
-def view_door(settings: Settings, deployment: Deployment, clock: Clock) -> ViewDoor | None:
-    """The door, where settings name models that are answered in views."""
+def opened_view_gateway(
+    settings: Settings, deployment: Deployment, clock: Clock
+) -> NodeViewGateway | None:
+    """The gateway, where settings name models that are answered in views."""
     if not settings.views.split():
         return None
     if any(read_prices(settings.views).values()) and deployment.credit is None:
@@ -155,7 +157,7 @@ def view_door(settings: Settings, deployment: Deployment, clock: Clock) -> ViewD
             hint="deploy ViewCredit and name it as `credit` in the deployment file, or take the "
             "prices out",
         )
-    return ViewDoor(settings, deployment.parameters.max_ttl, clock)
+    return NodeViewGateway(settings, deployment.parameters.max_ttl, clock)
 
 
 def _response(answer: ViewAnswer) -> bytes:

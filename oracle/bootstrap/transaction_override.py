@@ -1,4 +1,4 @@
-"""Opens what an operator's hand on a transaction needs, beside a node that runs or without one."""
+"""Opens what overriding a stuck transaction needs, beside a node that runs or without one."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ from oracle.chain.gateway import Gateway
 from oracle.core.transaction import Transaction
 from oracle.errors import ConfigurationError
 from oracle.service.attempts import Attempts
-from oracle.service.hand import Hand
+from oracle.service.transaction_override import TransactionOverride
 from oracle.settings import Settings
 from oracle.storage.lookup import Lookup
 from oracle.storage.storage import open_storage
 
 
 @asynccontextmanager
-async def opened_hand(settings: Settings, nonce: int) -> AsyncIterator[tuple[Hand, Transaction]]:
-    """A hand, and the transaction of ours with this nonce.
+async def opened_override(
+    settings: Settings, nonce: int
+) -> AsyncIterator[tuple[TransactionOverride, Transaction]]:
+    """The override, and the transaction of ours with this nonce.
 
     Raises:
         NotFound: there is no such transaction.
@@ -53,7 +55,7 @@ async def opened_hand(settings: Settings, nonce: int) -> AsyncIterator[tuple[Han
             connection.transact_policy(settings),
         )
         yield (
-            Hand(
+            TransactionOverride(
                 storage.jobs,
                 storage.transactions,
                 gateway,

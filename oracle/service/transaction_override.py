@@ -1,4 +1,4 @@
-"""An operator's hand on a transaction that is stuck: dearer at once, or its nonce used up.
+"""An operator overrides a transaction that is stuck: dearer at once, or its nonce used up.
 
 What a node does by itself in time is done here now; a node that runs goes on from what is saved.
 Knows which transaction is meant, and nothing of why it is stuck.
@@ -20,7 +20,7 @@ _PAUSE_SECONDS = 30.0
 """How long jobs wait after their transaction was cancelled, so that the nonce is used up first."""
 
 
-class Hand:
+class TransactionOverride:
     """Args: attempts: of the key that began the transactions."""
 
     def __init__(

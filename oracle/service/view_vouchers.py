@@ -44,7 +44,7 @@ class _Seen:
     at: float
 
 
-class Till:
+class ViewVouchers:
     def __init__(
         self,
         vouchers: VoucherStore,

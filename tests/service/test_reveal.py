@@ -1,0 +1,346 @@
+"""Demands on our answers: closed on the word of an endpoint that knows, answered by whoever can."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oracle.chain.court_contract import CourtBinding
+from oracle.core.dispute import DemandedLeaves, RevealDemand
+from oracle.core.event import BlockRef
+from oracle.core.job import JobState
+from oracle.core.receipt import AnswerCommitment
+from oracle.core.transaction import Attempt, Call, Fees, Purpose, TransactionState
+from oracle.core.types import Address
+from oracle.errors import ChainUnreachable, ContractReverted, StorageError
+from oracle.ports.publishing import PublishedTrace
+from oracle.service.attempts import TransactPolicy
+from oracle.service.reveal import Reveal, RevealPolicy
+from oracle.service.transact import Transact
+from oracle.storage.storage import open_storage
+from tests.service.fakes import (
+    NOW,
+    OPERATOR,
+    ORACLE,
+    SIGNER,
+    STRANGER,
+    Clock,
+    Gateway,
+    Jobs,
+    Traces,
+    Transactions,
+    block,
+)
+
+MADE_AT = 10
+"""The block that holds the demand; a block's number is its second."""
+WINDOW = 30
+PROGRAM_ROOT, TRACE_ROOT = b"\x01" * 32, b"\x09" * 32
+
+
+class Chain:
+    """An endpoint as the court's binding asks it: `ended_at` is the block that met the demand."""
+
+    def __init__(self, head: int) -> None:
+        self.number = head
+        self.ended_at: int | None = None
+        self.fork = 0
+        self.demands: list[RevealDemand] = []
+        self.fails = False
+
+    async def latest(self) -> BlockRef:
+        return block(self.number, self.fork)
+
+    async def head(self) -> BlockRef:
+        return await self.latest()
+
+    async def call(self, to: Address, data: bytes, *, sender: object, block: int | str) -> bytes:
+        if self.fails:
+            raise ChainUnreachable("no reply")
+        number = self.number if isinstance(block, str) else block
+        if number > self.number:
+            raise ChainUnreachable("header not found")
+        ended = self.ended_at is not None and number >= self.ended_at
+        known = bool(self.demands) and number >= MADE_AT and not ended
+        return int(known).to_bytes(32, "big")
+
+
+class Court(CourtBinding):
+    """Asks the endpoint that the bench has chosen."""
+
+    def __init__(self, bench: Bench) -> None:
+        super().__init__(None, ORACLE)  # type: ignore[arg-type]
+        self._bench = bench
+        self.asked = 0
+
+    async def is_pending(self, demand: RevealDemand) -> bool:
+        self._rpc = self._bench.chain  # type: ignore[assignment]
+        self.asked += 1
+        return await super().is_pending(demand)
+
+
+@dataclass
+class Shown:
+    data: bytes = b"leaves"
+    path: tuple[bytes, ...] = (b"\x05" * 32,)
+
+
+class Opener:
+    def __init__(self, traces: Traces) -> None:
+        self._traces = traces
+
+    async def claim(self, root: bytes) -> tuple[int, bytes]:
+        if await self._traces.find(root) is None:
+            raise StorageError(f"trace 0x{root.hex()} is not kept here")
+        return 1, b"\x01" * 32
+
+    async def open_leaves(self, root: bytes, **_: int) -> Shown:
+        return Shown()
+
+
+class Kept(Traces):
+    """`here` are the roots of the traces on this machine."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.here: set[bytes] = {TRACE_ROOT}
+
+    async def find(self, root: bytes) -> PublishedTrace | None:
+        return PublishedTrace(root, PROGRAM_ROOT, 1, 1) if root in self.here else None
+
+
+class Bench:
+    """A worker with an answer on which leaves were demanded in block 10; `chain` is asked."""
+
+    def __init__(self, directory: Path) -> None:
+        self.clock, self.jobs, self.gateway = Clock(), Jobs(), Gateway()
+        self.gateway.time = MADE_AT
+        self.transactions, self.traces = Transactions(self.jobs), Kept()
+        self.storage = open_storage(directory / "node.sqlite", self.clock)
+        self.job = self.jobs.add(JobState.ANSWERED)
+        self.demand = RevealDemand(
+            request_id=self.job.request_id,
+            number=0,
+            demander=STRANGER,
+            deposit=5,
+            deadline=MADE_AT + WINDOW,
+            window=WINDOW,
+            program_root=PROGRAM_ROOT,
+            commitment=AnswerCommitment(OPERATOR, b"\x02" * 32, TRACE_ROOT),
+            leaves=DemandedLeaves(1, 0, 0, 0, 1, 4, 4, 0, 1),
+        )
+        self.chain = self.endpoint(MADE_AT)
+        self.court = Court(self)
+        transact = Transact(
+            self.jobs,
+            self.transactions,
+            self.gateway,
+            SIGNER,
+            self.clock,
+            31337,
+            TransactPolicy(),
+        )
+        self.reveal = Reveal(
+            self,
+            self,
+            self.storage.demands,
+            self.jobs,
+            self.transactions,
+            self.court,
+            self.gateway,
+            transact,
+            self.traces,
+            Opener(self.traces),  # type: ignore[arg-type]
+            self.clock,
+            OPERATOR,
+            SIGNER.address,
+            RevealPolicy(0),
+        )
+
+    def endpoint(self, head: int) -> Chain:
+        chain = Chain(head)
+        chain.demands = [self.demand]
+        return chain
+
+    async def head(self) -> BlockRef:
+        return await self.chain.head()
+
+    async def demands(self, first: int, last: int, operator: Address) -> Sequence[RevealDemand]:
+        return self.chain.demands if first <= MADE_AT <= last else []
+
+    async def noted(self) -> None:
+        """The demand is on record, and not answered yet."""
+        self.chain.fails = True
+        with pytest.raises(ChainUnreachable):
+            await self.reveal.cycle()
+        self.chain.fails = False
+
+    async def pending(self) -> list[RevealDemand]:
+        return await self.storage.demands.pending()
+
+    async def sent_by(self, sender: Address, state: TransactionState, data: bytes) -> None:
+        """A reveal that another worker saved."""
+        made = await self.transactions.prepare(
+            sender=sender,
+            nonce=7,
+            purpose=Purpose.REVEAL,
+            call=Call(ORACLE, data, 50_000),
+            request_ids=[self.job.request_id],
+            attempt=Attempt(b"\x01" * 32, b"raw", Fees(2, 1), NOW, NOW, None),
+            moves=[],
+        )
+        self.transactions.table[made.id] = replace(made, state=state)
+
+    def own(self) -> list[bytes]:
+        """Calldata that was sent with our key."""
+        table = self.transactions.table.values()
+        return [one.call.data for one in table if one.sender == SIGNER.address]
+
+    def reveal_data(self, demand: RevealDemand | None = None) -> bytes:
+        shown = Shown()
+        return self.court.reveal_data(
+            self.job.request, demand or self.demand, shown.data, shown.path
+        )
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    made = Bench(tmp_path)
+    yield made
+    await made.storage.close()
+
+
+async def test_an_endpoint_that_is_behind_does_not_close_a_demand(bench: Bench) -> None:
+    await bench.noted()
+    bench.chain = bench.endpoint(MADE_AT - 1)
+    with pytest.raises(ChainUnreachable, match="behind"):
+        await bench.reveal.cycle()
+    assert await bench.pending() == [bench.demand]
+    bench.chain.number = MADE_AT
+    assert await bench.reveal.cycle()
+    assert bench.own() == [bench.reveal_data()]
+
+
+async def test_a_demand_that_was_met_is_closed_and_stays_so(bench: Bench) -> None:
+    await bench.noted()
+    bench.chain.number = bench.chain.ended_at = MADE_AT + 1
+    for _ in range(5):
+        assert not await bench.reveal.cycle()
+        assert await bench.pending() == []
+        bench.chain.number += 1
+    assert bench.own() == []
+
+
+async def test_a_demand_whose_block_is_gone_goes_away(bench: Bench) -> None:
+    await bench.noted()
+    bench.chain.demands, bench.chain.fork = [], 1
+    with pytest.raises(ChainUnreachable):
+        await bench.reveal.cycle()  # of the same second: it may be to come
+    bench.chain.number += 1
+    assert not await bench.reveal.cycle()
+    assert await bench.pending() == []
+
+
+async def test_a_closed_demand_that_the_chain_has_pending_is_met_all_the_same(
+    bench: Bench,
+) -> None:
+    await bench.noted()
+    bench.chain.ended_at = bench.chain.number = MADE_AT + 1
+    await bench.reveal.cycle()
+    assert await bench.pending() == []
+    bench.chain.number, bench.chain.ended_at, bench.chain.fork = MADE_AT + 2, None, 1
+    assert await bench.reveal.cycle()
+    assert await bench.pending() == [bench.demand]
+    assert bench.own() == [bench.reveal_data()]
+
+
+async def test_what_we_met_is_not_opened_again_by_an_endpoint_that_is_behind(
+    bench: Bench,
+) -> None:
+    assert await bench.reveal.cycle()
+    bench.transactions.table[1] = replace(bench.transactions.table[1], state=TransactionState.MINED)
+    bench.chain.number = bench.chain.ended_at = MADE_AT + 1
+    await bench.reveal.cycle()
+    assert await bench.pending() == []
+    bench.chain = bench.endpoint(MADE_AT)
+    assert not await bench.reveal.cycle()
+    assert await bench.pending() == []
+    # A reorg undid it: what was mined is open again, and then given up.
+    bench.transactions.table[1] = replace(
+        bench.transactions.table[1], state=TransactionState.ABANDONED
+    )
+    bench.chain.number, bench.chain.fork = MADE_AT + 1, 1
+    assert await bench.reveal.cycle()
+    assert len(bench.own()) == 2
+
+
+@pytest.mark.parametrize("why", ["too late", "its request is over"])
+async def test_a_closed_demand_that_nobody_can_meet_is_not_opened_again(
+    bench: Bench, why: str
+) -> None:
+    await bench.noted()
+    if why == "too late":
+        bench.chain.number = bench.gateway.time = bench.demand.deadline + 1
+    else:
+        over = replace(bench.job, state=JobState.SLASHED)
+        bench.jobs.table[over.request_id] = over
+        bench.jobs.add(JobState.ANSWERED)
+    for _ in range(3):
+        assert not await bench.reveal.cycle()
+        assert await bench.pending() == []
+        bench.chain.number += 1
+    assert bench.own() == []
+
+
+# ---- what a worker that is gone has saved
+
+
+async def test_what_a_worker_that_is_gone_saved_is_sent_with_our_key_once(bench: Bench) -> None:
+    bench.traces.here = set()
+    await bench.sent_by(STRANGER, TransactionState.ABANDONED, bench.reveal_data())
+    assert await bench.reveal.cycle()
+    assert bench.own() == [bench.reveal_data()]
+    assert not await bench.reveal.cycle()
+    assert len(bench.own()) == 1
+
+
+async def test_what_another_worker_has_open_is_left_to_it(bench: Bench) -> None:
+    bench.traces.here = set()
+    await bench.sent_by(STRANGER, TransactionState.OPEN, bench.reveal_data())
+    assert not await bench.reveal.cycle()
+    assert bench.own() == []
+
+
+async def test_a_failure_to_send_what_was_saved_is_tried_again(bench: Bench) -> None:
+    bench.traces.here = set()
+    await bench.sent_by(STRANGER, TransactionState.ABANDONED, bench.reveal_data())
+    bench.gateway.reverts = ContractReverted("NotRevealed", {})
+    with pytest.raises(ContractReverted):
+        await bench.reveal.cycle()
+    bench.gateway.reverts = None
+    assert await bench.reveal.cycle()
+    assert bench.own() == [bench.reveal_data()]
+
+
+@pytest.mark.parametrize("change", [{"number": 1}, {"deadline": MADE_AT + WINDOW + 1}])
+async def test_what_was_saved_for_another_demand_is_of_no_use(
+    bench: Bench, change: dict[str, Any]
+) -> None:
+    bench.traces.here = set()
+    other = bench.reveal_data(replace(bench.demand, **change))
+    await bench.sent_by(STRANGER, TransactionState.ABANDONED, other)
+    with pytest.raises(StorageError, match="not kept here"):
+        await bench.reveal.cycle()
+    assert bench.own() == []
+
+
+async def test_a_saved_dismissal_is_sent_with_our_key(bench: Bench) -> None:
+    bench.traces.here = set()
+    dismissal = bench.court.dismiss_data(bench.job.request, bench.demand, 3, b"\x07" * 32)
+    await bench.sent_by(STRANGER, TransactionState.ABANDONED, dismissal)
+    assert await bench.reveal.cycle()
+    assert bench.own() == [dismissal]
