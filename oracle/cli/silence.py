@@ -16,7 +16,8 @@ import aiohttp
 
 from oracle.chain.revert_words import moment
 from oracle.client import OracleClient
-from oracle.client.offchain_lookup import connection_cause
+from oracle.client.offchain_lookup import connection_cause, is_local
+from oracle.client.public_address import PrivateAddress, connector
 from oracle.client.waiting import Waiting
 from oracle.core.request import RequestState
 from oracle.core.types import Address
@@ -53,9 +54,10 @@ async def told_if_silent(
 async def _ask(
     client: OracleClient, request_id: bytes, operator: Address, say: Callable[[str], None]
 ) -> None:
+    public_only = not is_local(client.rpc.endpoint)
     try:
         url = await client.endpoint(operator)
-        if url is None or (cause := await _no_answer(url)) is None:
+        if url is None or (cause := await _no_answer(url, public_only)) is None:
             return
         deadline = moment(await client.deadline(request_id))
     except OracleError:  # it is the wait that says what is wrong with the chain's endpoint
@@ -66,14 +68,21 @@ async def _ask(
     )
 
 
-async def _no_answer(url: str) -> str | None:
-    """Why an HTTP server is not reached there; None where one answers, whatever it says."""
+async def _no_answer(url: str, public_only: bool) -> str | None:
+    """Why an HTTP server is not reached there; None where one answers, whatever it says, and where
+    none is asked, as the address is private."""
     timeout = aiohttp.ClientTimeout(total=_LOOK_SECONDS)
     try:
         async with (
-            aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), timeout=timeout) as session,
+            aiohttp.ClientSession(
+                connector=connector(public_only=public_only),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=timeout,
+            ) as session,
             session.get(url, allow_redirects=False),
         ):
             return None
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+        if isinstance(getattr(error, "os_error", None), PrivateAddress):
+            return None
         return connection_cause(error, _LOOK_SECONDS)
