@@ -181,7 +181,7 @@ async def test_a_schema_nobody_can_follow(scene: Scene) -> None:
 async def test_any_tier_and_its_error_bar_come_back_without_a_court(scene: Scene) -> None:
     registry = scene.contracts.registry
     for tier, epsilon in ((Tier.EXACT, 0), (Tier.ROUNDED, 10**15), (Tier.NATIVE, UNCERTIFIED)):
-        registered = replace(terms(4), tier=tier, epsilon=epsilon)
+        registered = replace(terms(4), tier=tier, epsilon=epsilon, reveal_window=5)
         calldata = registry.register_data(registered, tier.name, SCHEMA, "")
         await scene.owner.send(registry.address, calldata)
         model_id = registered.model_id(scene.owner.address)

@@ -178,8 +178,7 @@ async def test_what_queued_up_is_answered_and_settled_in_batches(world: World) -
     asked = [await world.ask(images[i : i + 1].astype(np.float32)) for i in range(30)]
     async with world.node():
         for made in asked:
-            await world.until_job(made.id, JobState.ANSWERED)
-        # The windows of all of them are over before any is settled.
+            await world.until_job(made.id, JobState.ANSWERED, JobState.SETTLED)
         await world.until_settled(*(made.id for made in asked))
     story = [await world.client.story(made.id) for made in asked]
     answers = [one.answered for one in story]

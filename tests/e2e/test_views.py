@@ -39,7 +39,7 @@ from tests.support.world import DIGITS, OPG, PATIENTS, World
 pytestmark = pytest.mark.timeout(180)
 
 ABI = Path(__file__).parents[2] / "abi" / "AnswerViews.json"
-ETHERS = Path(__file__).parents[1] / "support" / "js" / "view_with_ethers.mjs"
+SCRIPTS = Path(__file__).parents[1] / "support" / "js"
 STRANGER = Address("0x00000000000000000000000000000000000A11cE")
 
 
@@ -90,15 +90,16 @@ async def test_a_library_that_speaks_ccip_read_gets_the_digit(
     assert await world.state(found.request_id) is RequestState.NONE
 
 
-async def test_ethers_gets_the_digit(still: World) -> None:
-    """It sends the callback without `from`, as viem does."""
+@pytest.mark.parametrize("library", ["ethers", "viem"])
+async def test_a_javascript_library_gets_the_digit(still: World, library: str) -> None:
+    """They send the callback without `from`."""
     world = still
     asked = await question(world)
     async with gateway(world, serve_port=(port := free_port())):
         await announce_gateways(world, f"http://127.0.0.1:{port}/views")
         ran = await asyncio.create_subprocess_exec(
             "node",
-            str(ETHERS),
+            str(SCRIPTS / f"view_with_{library}.mjs"),
             *(world.settings.rpc_url, world.client.views.address, str(ABI)),
             *(asked.operator, f"0x{asked.model_id.hex()}", f"0x{asked.input.hex()}"),
             CALLER.address,
