@@ -9,28 +9,33 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from oracle.chain.codec import decode_logs
+from oracle.chain.header import Header, bloom_of, to_header, to_header_or_none
 from oracle.chain.logs import LARGEST_SPAN, LogScanner
 from oracle.chain.rpc import Rpc, RpcRefusal
-from oracle.chain.wire import RawLog, to_block, to_bytes, to_int
+from oracle.chain.wire import RawLog, quantity, to_int
 from oracle.core.event import BlockRef, LogBatch
 from oracle.core.typed_data import Domain
 from oracle.core.types import Address
 from oracle.errors import ChainUnreachable, ReorgDetected
 
-_REMEMBERED_BLOCKS = 64
+_REMEMBERED_BLOCKS: Final = 64
 
-_RECENT_SECONDS = 5.0
-"""For how long a head that was read tells what its parent is."""
+_RECENT_SECONDS: Final = 5.0
+"""For how long a head that was read tells what is before it."""
+
+_LINKED_BLOCKS: Final = 3
+"""Most blocks up to the head that are read one by one; more cost less as a range."""
 
 
 class Reader:
     """Reads one oracle's events.
 
-    A head names its parent by hash, so that a block which was given out before and is that parent
-    is known to be canonical without asking: a quiet chain costs one call a look, a new block two.
+    A header names its parent by hash, so what was given out before is known to be canonical where
+    the head leads back to it; and it tells whether logs can be in its block. A look costs one call,
+    and so does each of a few new blocks but the last; where a bloom has our contract, one more.
     """
 
     def __init__(
@@ -44,14 +49,14 @@ class Reader:
     ) -> None:
         """`beside` are other contracts whose logs come with the oracle's in `logs`."""
         self._rpc = rpc
-        watched = [oracle, *beside] if beside else oracle
-        self._scanner = LogScanner(rpc, watched, largest_span=largest_span)
+        watched = [oracle, *beside]
+        self._scanner = LogScanner(rpc, watched if beside else oracle, largest_span=largest_span)
+        self._blooms = [bloom_of(contract) for contract in watched]
         self._domain = Domain(rpc.chain_id, oracle)
         self._genesis_hash = genesis_hash
-        self._head: BlockRef | None = None
-        self._parent_hash = b""
+        self._head: Header | None = None
         self._head_at = float("-inf")
-        self._known: OrderedDict[bytes, BlockRef] = OrderedDict()
+        self._known: OrderedDict[bytes, Header] = OrderedDict()
 
     @classmethod
     async def open(
@@ -77,30 +82,26 @@ class Reader:
         return self._genesis_hash
 
     async def head(self) -> BlockRef:
-        head, parent_hash = await self._rpc.request_as(
-            _head_and_parent, "eth_getBlockByNumber", ["latest", False]
-        )
-        self._head, self._parent_hash, self._head_at = head, parent_hash, time.monotonic()
+        head = await self._rpc.request_as(_head, "eth_getBlockByNumber", ["latest", False])
+        self._head, self._head_at = head, time.monotonic()
         self._remember(head)
-        return head
+        return head.block
 
     async def recent_head(self, seconds: float) -> BlockRef:
         """The head as it was asked for by anybody no longer ago than so many seconds."""
         if self._head is not None and time.monotonic() - self._head_at <= seconds:
-            return self._head
+            return self._head.block
         return await self.head()
 
     async def block(self, number: int) -> BlockRef | None:
         """The canonical block at this height, or None past the head."""
         recent = time.monotonic() - self._head_at <= _RECENT_SECONDS
-        if self._head is not None and recent and number + 1 == self._head.number:
-            parent = self._known.get(self._parent_hash)
-            if parent is not None:
-                return parent
-        block = await self._rpc.block(number)
-        if block is not None:
-            self._remember(block)
-        return block
+        if self._head is not None and recent and number < self._head.block.number:
+            known = self._led_to(number)
+            if known is not None:
+                return known.block
+        header = await self._header(number)
+        return None if header is None else header.block
 
     async def finalised(self) -> BlockRef | None:
         """The newest block that the node calls final, or None where it calls none so."""
@@ -117,8 +118,8 @@ class Reader:
     async def logs(self, first_block: int, last_block: int) -> tuple[BlockRef, list[RawLog]]:
         """All logs of an inclusive range, in order, from one fork and one endpoint, and its end.
 
-        The last block's hash commits to every block before it. A head alone is asked for by its
-        hash; of a range, the last block is compared before and after.
+        The last block's hash commits to every block before it. A few blocks up to the head are
+        asked for by their hashes; of a longer range, the last block is compared before and after.
 
         Raises:
             ValueError: the range is reversed, which a node would answer with silence.
@@ -129,32 +130,71 @@ class Reader:
         return await self._rpc.on_one_endpoint(lambda: self._logs(first_block, last_block))
 
     async def _logs(self, first_block: int, last_block: int) -> tuple[BlockRef, list[RawLog]]:
-        head = self._head
-        if head is not None and first_block == last_block == head.number:
-            logs = await self._logs_of(head)
-            if logs is not None:
-                return head, _in_chain_order(logs, first_block, head)
-        last = await self._rpc.block(last_block)
-        if last is None:
+        linked = await self._linked(first_block, last_block)
+        logs = None if linked is None else await self._logs_of(linked)
+        if linked is not None and logs is not None:
+            last = linked[0].block
+            return last, _in_chain_order(logs, first_block, last)
+        header = await self._header(last_block)
+        if header is None:
             raise ReorgDetected(f"block {last_block} is not on the chain (any more)")
         logs = await self._scanner.scan(first_block, last_block)
-        if await self._rpc.block(last_block) != last:
+        if await self._header(last_block) != header:
             raise ReorgDetected(f"block {last_block} changed while its logs were read")
-        self._remember(last)
-        return last, _in_chain_order(logs, first_block, last)
+        return header.block, _in_chain_order(logs, first_block, header.block)
 
-    async def _logs_of(self, block: BlockRef) -> list[RawLog] | None:
-        """None where the node refuses: the block is gone, or it does not know this question."""
-        try:
-            return await self._scanner.of_block(block.hash)
-        except RpcRefusal as refusal:
-            if refusal.limits_the_rate:
-                raise
+    async def _linked(self, first_block: int, last_block: int) -> list[Header] | None:
+        """A range from its end, each block the parent of the one before.
+
+        None where it is long, or does not end with the head that was read or with what that leads
+        back to.
+
+        Raises:
+            ReorgDetected: a block is not the parent of what was read after it.
+        """
+        last = self._led_to(last_block)
+        if last is None or last_block - first_block >= _LINKED_BLOCKS:
             return None
+        linked = [last]
+        for number in range(last_block - 1, first_block - 1, -1):
+            header = self._known.get(linked[-1].parent_hash) or await self._header(number)
+            if header is None or header.block.hash != linked[-1].parent_hash:
+                raise ReorgDetected(f"block {number} is not what block {number + 1} follows")
+            linked.append(header)
+        return linked
 
-    def _remember(self, block: BlockRef) -> None:
-        self._known[block.hash] = block
-        self._known.move_to_end(block.hash)
+    async def _logs_of(self, headers: Iterable[Header]) -> list[RawLog] | None:
+        """None where the node refuses: a block is gone, or it does not know this question."""
+        found: list[RawLog] = []
+        for header in headers:
+            if not header.may_hold(self._blooms):
+                continue
+            try:
+                found += await self._scanner.of_block(header.block.hash)
+            except RpcRefusal as refusal:
+                if refusal.limits_the_rate:
+                    raise
+                return None
+        return found
+
+    def _led_to(self, number: int) -> Header | None:
+        """The head that was read, or what it leads back to by what is remembered."""
+        header = self._head
+        while header is not None and header.block.number > number:
+            header = self._known.get(header.parent_hash)
+        return header if header is not None and header.block.number == number else None
+
+    async def _header(self, number: int) -> Header | None:
+        header = await self._rpc.request_as(
+            to_header_or_none, "eth_getBlockByNumber", [quantity(number), False]
+        )
+        if header is not None:
+            self._remember(header)
+        return header
+
+    def _remember(self, header: Header) -> None:
+        self._known[header.block.hash] = header
+        self._known.move_to_end(header.block.hash)
         while len(self._known) > _REMEMBERED_BLOCKS:
             self._known.popitem(last=False)
 
@@ -170,10 +210,10 @@ class RecentHead:
         return await self._reader.recent_head(self._seconds)
 
 
-def _head_and_parent(raw: Mapping[str, Any] | None) -> tuple[BlockRef, bytes]:
+def _head(raw: Mapping[str, Any] | None) -> Header:
     if raw is None:
         raise ValueError("there are no blocks")
-    return to_block(raw), to_bytes(raw["parentHash"])
+    return to_header(raw)
 
 
 def _in_chain_order(logs: Iterable[RawLog], first_block: int, last: BlockRef) -> list[RawLog]:

@@ -1,37 +1,33 @@
-"""`oracle operator`: stake, offers, exit. Everything here is signed by the owner's (cold) key."""
+"""`oracle operator`: keys, stake, payout, exit. Everything is signed by the owner's (cold) key."""
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from oracle.bootstrap import connection
 from oracle.bootstrap.collected import collect as collect_by_hand
-from oracle.bootstrap.offer_advice import Advice, never_matched, of_stake
-from oracle.bootstrap.readiness import UNANSWERED, fault_of, lack_of_gas, signer_gas
+from oracle.bootstrap.readiness import lack_of_gas, signer_gas
 from oracle.chain.keystore import LocalSigner, create_keystore, read_password
 from oracle.chain.revert_words import moment
+from oracle.cli import operator_announcements
 from oracle.cli.amount import moved
 from oracle.cli.command import verb
 from oracle.cli.context import Json, operator_address, output, settings
+from oracle.cli.operator_announcements import in_words
 from oracle.cli.selfcheck import check_machine
 from oracle.client import OracleClient
-from oracle.client.deprecated import require_live
-from oracle.client.offchain_lookup import gateway_trouble
-from oracle.core.endpoint import checked_endpoint
-from oracle.core.model import had_again
-from oracle.core.operator import Offer
-from oracle.core.types import Address, address, format_opg, opg
+from oracle.core.types import Address, address, format_opg
 from oracle.errors import ChainRefused, InputError, NotFound
-from oracle.inference.model_library import ModelLibrary
 from oracle.settings import Settings
 
 app = typer.Typer(help="An operator's stake and offers, under the owner's key.")
+
+
+operator_announcements.register(app)
 
 
 @verb(app, "init")
@@ -100,136 +96,6 @@ async def bond(
             staking.address, staking.bond_data(client.sender.address, base_units)
         )
         await _print_status(client, client.sender.address, as_json)
-
-
-@verb(app, "offer")
-async def offer(
-    model: Annotated[str, typer.Argument(help="Name or id.")],
-    price: Annotated[str, typer.Option(help="Smallest fee, in OPG.")],
-    max_bond: Annotated[str, typer.Option(help="Largest bond a request may lock, in OPG.")],
-    capacity: Annotated[
-        int, typer.Option(help="Most unanswered requests at once; 0 withdraws the offer.")
-    ] = 16,
-    min_time: Annotated[int, typer.Option(help="Shortest time to the deadline, seconds.")] = 30,
-    max_window: Annotated[
-        int | None,
-        typer.Option(help="Longest challenge window, seconds; the model's own by default."),
-    ] = None,
-    max_callback_gas: Annotated[
-        int, typer.Option(help="Most gas for a consumer's notice, which who settles pays.")
-    ] = 200_000,
-    as_json: Json = False,
-) -> None:
-    """Set the standing offer for a model: matching requests bind the operator at once."""
-    configured = settings()
-    async with connection.client(configured, "owner") as client:
-        found = await client.model(model)
-        if capacity:  # what is withdrawn may be of any model
-            require_live(found)
-        longest = found.terms.challenge_window if max_window is None else max_window
-        terms = Offer(opg(price), opg(max_bond), capacity, min_time, longest, max_callback_gas)
-        await client.sender.send(
-            client.staking.address, client.staking.set_offer_data(found.id, terms)
-        )
-        owner = client.sender.address
-        free = (await client.staking.status(owner)).free
-    advice: list[Advice] = []
-    if terms.capacity:
-        library = ModelLibrary(configured.model_store)
-        if (fault := await fault_of(found, library)) is not None:
-            what = f"{fault}; where this is the node's machine, {UNANSWERED}"
-            advice.append(Advice(what, had_again(found, owner)))
-        advice += [*never_matched(found, terms), *filter(None, [of_stake(terms, free)])]
-    _advise(advice, as_json)
-    output(as_json).result(
-        {
-            "model": found.name,
-            "price_opg": format_opg(terms.price),
-            "max_bond_opg": format_opg(terms.max_bond),
-            "capacity": terms.capacity,
-            "min_time_seconds": terms.min_time,
-            "max_window_seconds": terms.max_window,
-            "max_callback_gas": terms.max_callback_gas,
-        }
-        | _warnings(advice, as_json)
-    )
-
-
-def _advise(advice: Sequence[Advice], as_json: bool) -> None:
-    for one in advice:
-        kind = "note" if one.note else "warning"
-        output(as_json).say(f"{kind}: {one.what}\n  try: {one.next_step}")
-
-
-def _warnings(advice: Sequence[Advice], as_json: bool) -> dict[str, Any]:
-    """The same for scripts; people have read it."""
-    return {"warnings": [one.as_facts() for one in advice]} if as_json else {}
-
-
-@verb(app, "endpoint")
-async def endpoint(
-    url: Annotated[str | None, typer.Argument(help="To be announced; else it is shown.")] = None,
-    withdraw: Annotated[bool, typer.Option("--withdraw", help="Take it back.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Announce on chain where the operator's services are found, or show what is announced."""
-    if url is not None and withdraw:
-        raise InputError("an endpoint is either announced or withdrawn")
-    configured = settings()
-    if url is None and not withdraw:
-        operator = address(operator_address(configured))
-        async with connection.client(configured) as client:
-            announced = await client.endpoint(operator)
-    else:
-        announced = checked_endpoint(url) if url is not None else None
-        async with connection.client(configured, "owner") as client:
-            operator = client.sender.address
-            await client.sender.send(
-                client.staking.address, client.staking.set_endpoint_data(announced or "")
-            )
-    output(as_json).result({"operator": operator, "endpoint": announced})
-
-
-@verb(app, "gateways")
-async def gateways(
-    urls: Annotated[
-        list[str] | None,
-        typer.Argument(help="URL templates (ERC-3668), the preferred one first; else shown."),
-    ] = None,
-    withdraw: Annotated[bool, typer.Option("--withdraw", help="Take them back.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Announce on chain where answers in views are fetched, or show what is announced."""
-    if urls and withdraw:
-        raise InputError("gateways are either announced or withdrawn")
-    configured = settings()
-    advice: list[Advice] = []
-    if urls or withdraw:
-        wanted = [checked_endpoint(url) for url in urls or []]
-        async with connection.client(configured, "owner") as client:
-            operator, contract = client.sender.address, client.views
-            await client.sender.send(contract.address, contract.set_gateways_data(wanted))
-            announced = await contract.gateways_of(operator)
-        troubles = await asyncio.gather(*(gateway_trouble(one) for one in announced))
-        advice += [
-            Advice(f"{url}: {trouble}", _GATEWAY_MENDS)
-            for url, trouble in zip(announced, troubles, strict=True)
-            if trouble is not None
-        ]
-    else:
-        operator = address(operator_address(configured))
-        async with connection.client(configured) as client:
-            announced = await client.views.gateways_of(operator)
-    _advise(advice, as_json)
-    output(as_json).result(
-        {"operator": operator, "gateways": list(announced)} | _warnings(advice, as_json)
-    )
-
-
-_GATEWAY_MENDS = (
-    "oracle operator gateways https://…/views, as serve_port is reached from outside, with a node "
-    "that has `views` set; if it is started later, nothing"
-)
 
 
 @verb(app, "collect")
@@ -301,6 +167,31 @@ async def rotate_signer(
                 "transaction": sent.hash,
                 "next": f"send gas to {made}; set {setting} and run `oracle node reload` before "
                 "then: the node changes by itself",
+            }
+        )
+
+
+@verb(app, "payout")
+async def payout(
+    to: Annotated[str, typer.Argument(help="Address that is paid from the next settlement on.")],
+    as_json: Json = False,
+) -> None:
+    """Change who is paid: earnings of settlements from now on, of earlier requests, too."""
+    paid = address(to)
+    async with connection.client(settings(), "owner") as client:
+        staking, operator = client.staking, client.sender.address
+        before = (await staking.status(operator)).payout
+        if paid == before:
+            raise InputError(f"{paid} is paid already", hint="name another address")
+        sent = await client.sender.send(staking.address, staking.set_payout_data(paid))
+        earned = (await client.oracle.account(before)).balance
+        output(as_json).result(
+            {
+                "operator": operator,
+                "payout": paid,
+                "payout_until_then": before,
+                "left_there_opg": format_opg(earned),
+                "transaction": sent.hash,
             }
         )
 
@@ -403,13 +294,4 @@ async def _print_status(client: OracleClient, operator: str, as_json: bool) -> N
             if client.deployment.views is None
             else list(await client.views.gateways_of(found.operator)),
         }
-    )
-
-
-def in_words(offer: Offer) -> str:
-    """An offer's terms on one line."""
-    return (
-        f"{format_opg(offer.price)} OPG, up to {offer.capacity} at once, "
-        f"bond up to {format_opg(offer.max_bond)} OPG, at least {offer.min_time} s to answer, "
-        f"window up to {offer.max_window} s, callback up to {offer.max_callback_gas} gas"
     )

@@ -212,12 +212,12 @@ class Node:
             scheduler.add_job(
                 self._steps[duty.step].doorbell.set, "interval", seconds=duty.every_seconds
             )
-        scheduler.add_job(self._beat, "interval", seconds=self._heartbeat_seconds)
         scheduler.start()
         if self._fleet is not None:
             await self._fleet.lead.refresh()
         self._beat()
         loops = [asyncio.create_task(self._loop(step)) for step in self._steps.values()]
+        loops.append(asyncio.create_task(self._keep_beating()))
         if self._fleet is not None:
             loops.append(asyncio.create_task(self._fleet.lead.run()))
         ending = asyncio.create_task(self._until_done())
@@ -346,6 +346,14 @@ class Node:
         if self._fleet is not None:
             found["lease"] = self._fleet.lead.trouble
         return {where: what for where, what in found.items() if what} | hung | self._trouble
+
+    async def _keep_beating(self) -> None:
+        """Without the scheduler: it goes by the wall clock, and falls silent where that is set back
+        until it is again what it was. Whoever listens would take the node for dead."""
+        while not self._stop.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), self._heartbeat_seconds)
+            self._beat()
 
     def _beat(self, *, ended: bool = False) -> None:
         try:

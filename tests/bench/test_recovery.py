@@ -109,8 +109,10 @@ def test_an_idle_node_is_counted_at_each_pace_of_the_chain(tmp_path: Path) -> No
     quiet, slow, quick, quickest = facts["idle"]
     assert quiet["blocks_mined"] == 0
     assert quickest["blocks_mined"] > quick["blocks_mined"] > slow["blocks_mined"]
-    # A look each two seconds, and at least one call a look.
-    assert 15 < quiet["calls_per_minute"] < quick["calls_per_minute"]
+    # A look each two seconds, at least one call a look, and another where it finds two blocks.
+    assert 15 < quick["calls_per_minute"] < quickest["calls_per_minute"]
+    # Headers tell that others' logs need not be asked for.
+    assert quick["by_method"].get("eth_getLogs", 0) < quick["by_method"]["eth_getBlockByNumber"] / 2
     assert sum(quick["by_method"].values()) == pytest.approx(quick["calls_per_minute"], abs=1)
     assert quick["seconds"] >= 6
 

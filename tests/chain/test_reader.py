@@ -49,6 +49,73 @@ async def test_events_in_order(scene: Scene) -> None:
     assert [type(event) for event in empty.events] == [RequestAnswered]
 
 
+async def test_a_header_says_whether_logs_need_be_asked_for(scene: Scene) -> None:
+    token = scene.contracts.token
+
+    async def transfer() -> None:
+        calldata = token.transfer_data(scene.owner.address, 1)
+        await scene.requester.send(token.address, calldata)
+
+    async with fault_proxy(scene.chain.url) as proxy:
+        rpc, reader = await through(proxy, scene)
+
+        async def look(blocks: int) -> tuple[int, int, int]:
+            """Events of the newest blocks, calls for their headers, calls for their logs."""
+            proxy.calls.clear()
+            head = await reader.head()
+            before = head.number - blocks
+            found = await reader.events(before + 1, head.number)
+            cursor = await reader.block(before)
+            calls = proxy.calls["eth_getBlockByNumber"], proxy.calls["eth_getLogs"]
+            assert cursor == await scene.chain.rpc.block(before)
+            return len(found.events), *calls
+
+        async with rpc:
+            await scene.request()
+            assert await look(1) == (1, 2, 1)
+            await scene.chain.mine(1)
+            assert await look(1) == (0, 1, 0), "a block without transactions"
+            await transfer()
+            assert await look(1) == (0, 1, 0), "another contract's log"
+            await transfer()
+            await scene.request()
+            assert await look(2) == (1, 2, 1)
+            await scene.request()
+            await scene.chain.mine(2)
+            assert await look(3) == (1, 3, 1)
+            await scene.chain.mine(4)
+            assert await look(4) == (0, 4, 1), "a range: its end twice, and what is before it"
+
+            for _ in range(3):  # as with `confirmations`: each was a head before
+                await scene.chain.mine(1)
+                head = await reader.head()
+            proxy.calls.clear()
+            confirmed = await reader.events(head.number - 1, head.number - 1)
+            assert await reader.block(head.number - 2) is not None
+            assert (confirmed.last.number, proxy.calls.total()) == (head.number - 1, 0)
+
+            none = {"logsBloom": "0x" + "00" * 256}
+            proxy.on("eth_getBlockByNumber", faults.change(lambda block: {**block, **none}))
+            await scene.request()
+            assert await look(1) == (1, 1, 1), "a chain that fills no blooms"
+            proxy.heal()
+            lacks = {"logsBloom": None, "transactions": None}
+            proxy.on("eth_getBlockByNumber", faults.change(lambda block: {**block, **lacks}))
+            await scene.request()
+            assert await look(1) == (1, 1, 1)
+
+
+async def test_a_fork_between_the_head_and_its_parent_is_noticed(scene: Scene) -> None:
+    reader = await reader_of(scene)
+    await scene.chain.mine(1)
+    await scene.request()
+    head = await reader.head()
+    await scene.chain.reorg(2)
+    with pytest.raises(ReorgDetected, match="is not what block"):
+        await reader.events(head.number - 1, head.number)
+    assert (await reader.events(head.number - 1, (await reader.head()).number)).events == ()
+
+
 async def test_heads_and_ranges_that_are_not_there(scene: Scene) -> None:
     reader = await reader_of(scene)
     head = await reader.head()

@@ -158,6 +158,18 @@ def test_the_signer_is_rotated_after_a_delay(devnet: Oracle, tmp_path: Path) -> 
     assert mine.json("operator", "status")["signer"] == started["new_signer"]
 
 
+def test_another_is_paid_from_the_next_settlement_on(devnet: Oracle, tmp_path: Path) -> None:
+    mine, _ = operator_of_its_own(devnet, tmp_path)
+    before, other = mine.json("operator", "status")["payout"], signer_of(Person.PAYOUT).address
+    assert "is paid already" in mine.fails(3, "operator", "payout", before)
+    assert "ZeroAddress" in mine.fails(5, "operator", "payout", "0x" + "00" * 20)
+    assert mine.json("operator", "status")["payout"] == before
+    changed = mine.json("operator", "payout", other)
+    assert (changed["payout_until_then"], changed["payout"]) == (before, other)
+    assert changed["left_there_opg"] == "0"
+    assert mine.json("operator", "status")["payout"] == other
+
+
 def test_a_model_is_deprecated_by_its_registrar_alone_and_once(
     devnet: Oracle, tmp_path: Path
 ) -> None:

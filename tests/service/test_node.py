@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from structlog.testing import capture_logs
 
 from oracle.core.dispute import DemandedLeaves, RevealDemand
@@ -26,6 +27,7 @@ class Bench:
         duties: tuple[Duty, ...] = (),
         drain_seconds: float = 60,
         owed: Owed | None = None,
+        heartbeat_seconds: float = 2.0,
     ) -> None:
         self.jobs, self.beats, self.clock = Jobs(), Beats(), Clock()
         watch = Watch(Reader(), Staking(), self.jobs, OPERATOR, WatchPolicy(start_block=1))  # type: ignore[arg-type]
@@ -39,6 +41,7 @@ class Bench:
             OPERATOR,
             drain_seconds=drain_seconds,
             owed=owed,
+            heartbeat_seconds=heartbeat_seconds,
         )
 
     async def run(self) -> None:
@@ -272,6 +275,23 @@ async def test_the_heartbeat_is_written_at_the_start_and_at_the_end() -> None:
     first, last = bench.beats.written
     assert first.operator == OPERATOR
     assert (first.head_block, last.draining) == (None, False)
+
+
+async def test_the_heart_beats_though_the_wall_clock_is_set_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Silent(AsyncIOScheduler):
+        """A scheduler whose jobs are all due when the clock is again what it was."""
+
+        def start(self, paused: bool = False) -> None:
+            super().start(paused=True)
+
+    monkeypatch.setattr("oracle.service.node.AsyncIOScheduler", Silent)
+    rounds = Rounds(*[False] * 20)
+    bench = Bench(Step("slow", rounds, idle_seconds=0.01), heartbeat_seconds=0.01)
+    rounds.at_end = bench.node.stop
+    await bench.run()
+    assert len(bench.beats.written) > 3, "more than the first and the last"
 
 
 async def test_a_step_that_misses_a_cancellation_is_ended_all_the_same() -> None:
