@@ -12,6 +12,7 @@ from oracle.chain.keystore import LocalSigner, open_keystore
 from oracle.chain.rpc import Rpc
 from oracle.chain.rpc_policy import Notice, RpcPolicy, log_notice
 from oracle.client import OracleClient, connect
+from oracle.client.offchain_lookup import is_local
 from oracle.core.saved_receipt import Contracts
 from oracle.devnet.state import DevnetState
 from oracle.errors import ConfigurationError
@@ -19,6 +20,14 @@ from oracle.service.attempts import TransactPolicy
 from oracle.settings import Settings
 
 Role = Literal["signer", "owner", "requester"]
+
+
+def chain_is_local(settings: Settings) -> bool:
+    """Whether every endpoint of the chain is this machine's own: then operators may be, too.
+
+    Elsewhere what strangers announce on chain is asked for at public addresses only.
+    """
+    return all(is_local(one) for one in rpc_urls(settings))
 
 
 def rpc_urls(settings: Settings) -> tuple[str, ...]:

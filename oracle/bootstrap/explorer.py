@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import signal
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from oracle.bootstrap import connection
 from oracle.bootstrap.explorer_check import ProcessChecks
@@ -135,7 +133,7 @@ async def _opened(
             ),
         )
         private = options.private_endpoints
-        public_only = not (is_local(settings) if private is None else private)
+        public_only = not (connection.chain_is_local(settings) if private is None else private)
         runner = ProcessChecks(settings, public_only=public_only)
         checks = Checks(runner, options.check_limits)
         application = site(lookup, checks, Evidence(rpc), Status(lookup, follow, deployment))
@@ -154,17 +152,3 @@ async def _opened(
         if reading is not None:
             await reading.close()
         await writing.close()
-
-
-def is_local(settings: Settings) -> bool:
-    """Whether every endpoint of the chain is this machine's own: then operators may be, too."""
-    return all(_is_loopback(urlsplit(one).hostname) for one in connection.rpc_urls(settings))
-
-
-def _is_loopback(host: str | None) -> bool:
-    if host is None:
-        return False
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

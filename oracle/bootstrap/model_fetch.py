@@ -10,12 +10,13 @@ import asyncio
 from dataclasses import dataclass
 
 from oracle.client import OracleClient
+from oracle.client.trace_reader import ReadLimits
 from oracle.core.model import ADD_AGAIN, Model
 from oracle.core.types import Address, Tier
 from oracle.errors import ModelFileError, NotFound, TraceUnavailable
 from oracle.inference.content_store import sha256
 from oracle.inference.model_library import ModelLibrary, root_of
-from oracle.verify.places import EndpointPrograms, Uri
+from oracle.verify.places import FETCH_SECONDS, EndpointPrograms, Uri
 from oracle.verify.sources import FileSource
 
 
@@ -35,12 +36,14 @@ async def fetch_model(
     endpoint: str | None = None,
     *,
     operator: Address | None = None,
+    public_only: bool = False,
 ) -> FetchedModel:
     """Gets the file, unless it is here.
 
     Args:
         endpoint: whose; by default the registered URI, then every operator with an offer for it.
         operator: who asks, and is not asked itself.
+        public_only: whether what others announce is not asked at private addresses.
 
     Raises:
         NotFound: nobody serves it; says of each place why not.
@@ -53,7 +56,7 @@ async def fetch_model(
         if stored is not None:
             return FetchedModel(model, None, len(stored))
     refusals = []
-    for place in await _places(client, model, endpoint, operator):
+    for place in await _places(client, model, endpoint, operator, public_only):
         try:
             file = await place.read(root, tier)
             if file is None:
@@ -91,11 +94,18 @@ def _read(library: ModelLibrary, root: bytes, tier: Tier) -> bytes | None:
 
 
 async def _places(
-    client: OracleClient, model: Model, endpoint: str | None, operator: Address | None
+    client: OracleClient,
+    model: Model,
+    endpoint: str | None,
+    operator: Address | None,
+    public_only: bool,
 ) -> list[FileSource]:
     if endpoint is not None:
         return [EndpointPrograms(endpoint)]
-    places: list[FileSource] = [Uri(model.uri)] if model.uri else []
+    limits = ReadLimits(piece_seconds=FETCH_SECONDS, public_only=public_only)
+    places: list[FileSource] = []
+    if model.uri:
+        places.append(Uri(model.uri, public_only=public_only))
     seen: set[str] = set()
     for one in await client.offers(model.id):
         if one.operator == operator:
@@ -103,5 +113,5 @@ async def _places(
         announced = await client.endpoint(one.operator)
         if announced is not None and announced not in seen:
             seen.add(announced)
-            places.append(EndpointPrograms(announced))
+            places.append(EndpointPrograms(announced, limits))
     return places

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from oracle.core.model import Model
 from oracle.core.operator import Offer
 from oracle.core.request import minimum_bond
-from oracle.core.types import format_opg
+from oracle.core.types import Tier, format_opg
+
+_SHORTEST_REVEAL_SECONDS: Final = 300
+"""In which a node that was started again, behind a full chain, shows what it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,19 @@ def never_matched(model: Model, offer: Offer) -> Iterator[Advice]:
             f"offer takes {offer.max_window} s",
             f"set it again with --max-window {shortest} or more",
         )
+
+
+def of_reveal_window(model: Model) -> Advice | None:
+    """What an operator cannot keep, whatever its node does."""
+    seconds = model.terms.reveal_window
+    if model.terms.tier is Tier.UNPROVEN or seconds >= _SHORTEST_REVEAL_SECONDS:
+        return None
+    return Advice(
+        f"whoever demands a part of a trace of {model.name} must be shown it within {seconds} s, "
+        "or the bond is lost: a node that is started again, or a full chain, takes longer",
+        f"take it back: oracle operator offer 0x{model.id.hex()} --capacity 0 --price 0 "
+        "--max-bond 0; offer a model with a longer reveal window",
+    )
 
 
 def of_stake(offer: Offer, free: int) -> Advice | None:

@@ -199,7 +199,7 @@ def _infer(parts: Parts) -> Infer:
         parts.operator,
         breaker=parts.guards.breaker,
         estimate=Estimator(ports.gateway, parts.clock, parts.policy).bound,
-        promised=ViewPromises(ports.views, ports.traces),
+        promised=ViewPromises(ports.views, ports.traces, ports.jobs, parts.deployment.domain),
     )
 
 

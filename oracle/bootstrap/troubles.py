@@ -42,6 +42,7 @@ MENDS: Final[Mapping[str, str]] = {
     "inference failed": "oracle job explain {request}",
     "GIVEN UP": "oracle job explain {request}",
     "DEFAULTED": "oracle job explain {request}",
+    "a model cannot be looked up": "if it lasts, another endpoint in rpc_url: oracle node doctor",
     "not judged": "oracle job explain {request}",
     "not signed": "oracle job explain {request}",
     "jobs cannot be read": "see to the database: oracle node doctor",

@@ -21,6 +21,7 @@ from oracle.chain.gateway import Gateway
 from oracle.chain.keystore import LocalSigner
 from oracle.chain.reader import Reader
 from oracle.client import OracleClient, connect
+from oracle.client.trace_reader import ReadLimits
 from oracle.core.case import Case, CaseState
 from oracle.core.model import Model
 from oracle.core.schema import ModelSchema
@@ -32,7 +33,7 @@ from oracle.service.transact import Transact
 from oracle.settings import Settings
 from oracle.storage.claim import claimed
 from oracle.storage.storage import Storage, open_storage
-from oracle.verify.places import EndpointPrograms, Folder, Uri
+from oracle.verify.places import FETCH_SECONDS, EndpointPrograms, Folder, Uri
 from oracle.verify.sources import FileSource
 from oracle.watcher.convict import Convict
 from oracle.watcher.demand import Demand
@@ -179,7 +180,8 @@ async def _opened(
     )
     court = CourtBinding(rpc, deployment.court)
     proceedings = CourtReader(rpc, deployment.court, largest_span=settings.range_blocks)
-    subjects = Subjects(client, Places(settings.model_store))
+    limits = ReadLimits(public_only=not connection.chain_is_local(settings))
+    subjects = Subjects(client, Places(settings.model_store, limits))
     outbox = Outbox(
         storage.transactions, transact, gateway, court, key.address, policy.max_gas_price_wei
     )
@@ -187,7 +189,7 @@ async def _opened(
     def new_runner() -> OneRun:
         return OneRun(settings)
 
-    examine = Examine(client, subjects, new_runner, policy)
+    examine = Examine(client, subjects, new_runner, policy, limits)
     purse = Purse(gateway, client.token, court, key.address, clock, demands=policy.demand)
     await purse.look()
     convict = Convict(client, court, proceedings, subjects, outbox, purse, policy)
@@ -220,15 +222,16 @@ def _missed(cases: Sequence[Case]) -> frozenset[bytes]:
 class Places:
     """Where programs are looked for: the models here, the registered URI, the endpoint."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, limits: ReadLimits) -> None:
         self._library = ModelLibrary(folder)
+        self._limits = replace(limits, piece_seconds=FETCH_SECONDS)
 
     def __call__(self, model: Model, endpoint: str | None) -> Sequence[FileSource]:
         places: list[FileSource] = [Folder(self._look)]
         if model.uri:
-            places.append(Uri(model.uri))
+            places.append(Uri(model.uri, public_only=self._limits.public_only))
         if endpoint is not None:
-            places.append(EndpointPrograms(endpoint))
+            places.append(EndpointPrograms(endpoint, self._limits))
         return places
 
     def _look(self, root: bytes, tier: Tier) -> bytes | None:

@@ -138,6 +138,10 @@ class Reader:
         header = await self._header(last_block)
         if header is None:
             raise ReorgDetected(f"block {last_block} is not on the chain (any more)")
+        led_to = self._led_to(last_block)
+        if led_to is not None and led_to != header:
+            # Else `block` would say of another fork, by memory, that this range stands on it.
+            raise ReorgDetected(f"block {last_block} is not what the head led to")
         logs = await self._scanner.scan(first_block, last_block)
         if await self._header(last_block) != header:
             raise ReorgDetected(f"block {last_block} changed while its logs were read")
@@ -157,8 +161,12 @@ class Reader:
             return None
         linked = [last]
         for number in range(last_block - 1, first_block - 1, -1):
-            header = self._known.get(linked[-1].parent_hash) or await self._header(number)
-            if header is None or header.block.hash != linked[-1].parent_hash:
+            after = linked[-1]
+            header = self._parent(after) or await self._header(number)
+            if header is None or (header.block.number, header.block.hash) != (
+                number,
+                after.parent_hash,
+            ):
                 raise ReorgDetected(f"block {number} is not what block {number + 1} follows")
             linked.append(header)
         return linked
@@ -181,8 +189,14 @@ class Reader:
         """The head that was read, or what it leads back to by what is remembered."""
         header = self._head
         while header is not None and header.block.number > number:
-            header = self._known.get(header.parent_hash)
+            header = self._parent(header)
         return header if header is not None and header.block.number == number else None
+
+    def _parent(self, header: Header) -> Header | None:
+        """As it is remembered; heights fall by one, or a header could lead back to itself."""
+        parent = self._known.get(header.parent_hash)
+        follows = parent is not None and parent.block.number == header.block.number - 1
+        return parent if follows else None
 
     async def _header(self, number: int) -> Header | None:
         header = await self._rpc.request_as(

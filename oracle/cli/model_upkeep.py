@@ -37,7 +37,14 @@ async def fetch(
         with out.progress("fetching"):
             library = ModelLibrary(configured.model_store)
             operator = None if configured.operator is None else address(configured.operator)
-            fetched = await fetch_model(client, library, found, endpoint, operator=operator)
+            fetched = await fetch_model(
+                client,
+                library,
+                found,
+                endpoint,
+                operator=operator,
+                public_only=not connection.chain_is_local(configured),
+            )
     out.result(
         {
             "id": found.id,

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from oracle.bootstrap import connection
-from oracle.bootstrap.offer_advice import Advice, never_matched, of_stake
+from oracle.bootstrap.offer_advice import Advice, never_matched, of_reveal_window, of_stake
 from oracle.bootstrap.readiness import UNANSWERED, fault_of
 from oracle.cli.command import verb
 from oracle.cli.context import Json, operator_address, output, settings
@@ -70,6 +70,8 @@ async def offer(
             what = f"{fault}; where this is the node's machine, {UNANSWERED}"
             advice.append(Advice(what, had_again(found, owner)))
         advice += [*never_matched(found, terms), *filter(None, [of_stake(terms, free)])]
+        if not connection.chain_is_local(configured):  # a devnet's windows are short on purpose
+            advice += filter(None, [of_reveal_window(found)])
     _advise(advice, as_json)
     output(as_json).result(
         {

@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
+from oracle.bootstrap.connection import chain_is_local
 from oracle.bootstrap.verify import Options, save_receipt, verify_answer
 from oracle.cli.command import verb
 from oracle.cli.context import Json, output, settings
 from oracle.cli.request_id import RequestId, is_whole, whole_id
+from oracle.client.trace_reader import ReadLimits
 from oracle.core.saved_receipt import LARGEST_DOCUMENT, SavedReceipt
 from oracle.errors import InputError
 from oracle.verify.places import read_file
@@ -46,6 +48,7 @@ async def verify(
 ) -> None:
     """Check an answer without trusting its operator: signature, model, trace, run and money."""
     out = output(as_json)
+    trusts_places = offline or endpoint is not None or chain_is_local(settings())
     options = Options(
         model=model,
         source=source,
@@ -53,6 +56,7 @@ async def verify(
         endpoint=endpoint,
         offline=offline,
         run=not no_run,
+        limits=ReadLimits(public_only=not trusts_places),
     )
     named = await target(request)
     with out.progress("verifying"):

@@ -125,7 +125,7 @@ class Follow:
             if start is None:
                 return
             self._again = max(start, self._policy.start_block), cursor.number
-        first, last = self._again
+        (first, last), self._again = self._again, None  # where it fails, `check` says when again
         for chapter in islice(self._ranges(first, last), _RANGES_AGAIN):
             found = await self._reader.chapter(*chapter)
             await self._store.add(entries_of(found))

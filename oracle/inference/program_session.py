@@ -167,6 +167,9 @@ def _lies_flat(info: TensorInfo) -> bool:
     return real == sorted(real) and info.element.dtype.isnative
 
 
+_SCHEMA_OF_COMPILING: Final = "register the schema that compiling this model reports"
+
+
 def _check_interface(name: str, program: Program, schema: ModelSchema) -> None:
     for side, specs, numbers in (
         ("input", schema.inputs, program.inputs),
@@ -181,5 +184,18 @@ def _check_interface(name: str, program: Program, schema: ModelSchema) -> None:
                 + ", ".join(
                     f"{info.name} {info.element.value}{list(info.shape)}" for info in found
                 ),
-                hint="register the schema that compiling this model reports",
+                hint=_SCHEMA_OF_COMPILING,
             )
+    # An honest answer by a schema that counts rows otherwise than the court would be convicted.
+    if schema.max_batch != program.max_rows:
+        raise ModelFileError(
+            f"{name} takes up to {program.max_rows} rows, by the registered schema up to "
+            f"{schema.max_batch}",
+            hint=_SCHEMA_OF_COMPILING,
+        )
+    if program.max_rows > 1 and not schema.fully_batched:
+        raise ModelFileError(
+            f"{name} takes up to {program.max_rows} rows, and by the registered schema not each of "
+            "its inputs and outputs has as many",
+            hint=_SCHEMA_OF_COMPILING,
+        )

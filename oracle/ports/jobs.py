@@ -182,6 +182,12 @@ class JobStore(Protocol):
         """
         ...
 
+    async def reserved_signatures(
+        self, kind: str, request_ids: Sequence[bytes]
+    ) -> Mapping[bytes, bytes]:
+        """The digests that are reserved, by request."""
+        ...
+
     async def disputable(self, now: float) -> Disputable | None:
         """The answers that can still be disputed; None where there are none."""
         ...

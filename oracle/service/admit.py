@@ -1,9 +1,9 @@
 """Decides on requests nobody is bound to yet: SEEN -> ADMITTED or DECLINED.
 
 Before any compute: is the model known and here, can the input be decoded, is there time, stake and
-profit, and does it pay what the operator's own offer asks. The sum that led to the decision is kept
-with the job. Never calls the consumer: a callback cannot block an answer, so there is nothing to
-learn.
+profit, and is it within what the operator itself offers for that very model. The sum that led to
+the decision is kept with the job. Never calls the consumer: a callback cannot block an answer, so
+there is nothing to learn.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import structlog
 
 from oracle.core.job import Job, JobState, Trigger
 from oracle.core.model import untimely
+from oracle.core.operator import Offer
 from oracle.core.tensor import decode_inputs
 from oracle.core.types import Address
 from oracle.errors import InferenceError, ModelFileError, NotFound, SchemaError, TensorError
@@ -71,11 +72,11 @@ class Admit:
         free = status.free - sum(job.request.bond for job in pending)
         fees = await self._gateway.fees()
         chain_time = await self._gateway.chain_time()
-        prices = await self._offer_prices(jobs)
+        offers = await self._offers(jobs)
         moves = []
         for job in jobs:
-            offered = prices.get(job.request.model_id)
-            circumstances = Circumstances(chain_time, free, fees.max_fee, offered)
+            offer = offers[job.request.model_id]
+            circumstances = Circumstances(chain_time, free, fees.max_fee, offer)
             try:
                 unservable = await self._unservable(job)
             except InferenceError as error:  # of no model's making: it is judged another time
@@ -94,13 +95,10 @@ class Admit:
         journal.record(await self._jobs.move(moves))
         return bool(moves)
 
-    async def _offer_prices(self, jobs: Sequence[Job]) -> dict[bytes, int]:
-        """What the operator's own offers ask by model, where no minimum was set instead."""
-        if self._policy.minimum_fee is not None:
-            return {}
+    async def _offers(self, jobs: Sequence[Job]) -> dict[bytes, Offer]:
+        """The operator's own offers, by model; of no capacity where there is none."""
         models = {job.request.model_id for job in jobs}
-        offers = {one: await self._staking.offer(self._operator, one) for one in models}
-        return {one: offer.price for one, offer in offers.items() if offer.capacity}
+        return {one: await self._staking.offer(self._operator, one) for one in models}
 
     async def _unservable(self, job: Job) -> str | None:
         try:

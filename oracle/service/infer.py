@@ -61,6 +61,9 @@ _log = structlog.get_logger("oracle.infer")
 
 _SLOWEST_RETRY_SECONDS = 30.0
 
+_LOOKED_UP_AGAIN_SECONDS = 5.0
+"""Until then the jobs of a model that cannot be looked up leave their places to others."""
+
 _SUSPECTS_APART_SECONDS = 5.0
 """One suspect a round, so that what arrives meanwhile waits for no more than one."""
 
@@ -115,8 +118,8 @@ class Infer:
 
         Raises:
             SignerError: some were not signed; they wait with their results.
-            ChainUnreachable, ChainRefused: a model cannot be looked up; another worker may take
-                its jobs.
+            ChainUnreachable, ChainRefused: a model cannot be looked up, and there was nothing else
+                to run. Another worker may take its jobs.
         """
         jobs = await self._jobs.take(
             [JobState.ACCEPTED], limit=self._batch, due_at=self._clock.now()
@@ -139,25 +142,27 @@ class Infer:
                 suspects.append(job)
             else:
                 by_model[job.request.model_id].append(job)
-        trouble: OracleError | None = None
-        for model_id, group in by_model.items():
+        unsigned: SignerError | None = None
+        unknown: OracleError | None = None
+        worked = bool(done)
+        groups = [*by_model.items(), *((job.request.model_id, [job]) for job in suspects[:1])]
+        for model_id, group in groups:
             try:
                 done += await self._run(model_id, group)
+                worked = True
             except (ChainUnreachable, ChainRefused) as error:
-                trouble = error
+                unknown = error
                 await self._let_go(group)
-            trouble = await self._finish(done, group) or trouble
+            unsigned = await self._finish(done, jobs) or unsigned
             done = []
-        for suspect in suspects[:1]:
-            try:
-                done += await self._run(suspect.request.model_id, [suspect])
-            except (ChainUnreachable, ChainRefused) as error:
-                trouble = error
-                await self._let_go([suspect])
         done += [self._later(job) for job in suspects[1:]]
-        trouble = await self._finish(done, suspects) or trouble
-        if trouble is not None:
-            raise trouble
+        unsigned = await self._finish(done, jobs) or unsigned
+        if unsigned is not None:
+            raise unsigned
+        if unknown is not None and not worked:
+            raise unknown
+        if unknown is not None:
+            _log.warning("a model cannot be looked up", error=unknown.message)
         return True
 
     async def _in_time(self, jobs: Sequence[Job]) -> Sequence[Job]:
@@ -182,8 +187,11 @@ class Infer:
         return [job for job in jobs if job.request_id not in given_up]
 
     async def _let_go(self, jobs: Sequence[Job]) -> None:
-        """What is put off, even for no time, is anybody's: another worker may reach the chain."""
-        await self._moved([JobMove(job.request_id, Trigger.POSTPONE) for job in jobs])
+        """What is put off is anybody's: another worker may reach the chain."""
+        not_before = self._clock.now() + _LOOKED_UP_AGAIN_SECONDS
+        await self._moved(
+            [JobMove(job.request_id, Trigger.POSTPONE, {"not_before": not_before}) for job in jobs]
+        )
 
     async def _moved(self, moves: Sequence[JobMove]) -> Sequence[Job]:
         """Moves jobs, but those that news from the chain has moved meanwhile."""

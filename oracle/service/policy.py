@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from oracle.core.economics import Estimate, Expectation, GasParts
+from oracle.core.operator import Demand, Offer
 from oracle.core.request import Request
 from oracle.core.types import format_opg
 
@@ -27,7 +28,7 @@ class Policy:
     """An operator's terms.
 
     Attributes:
-        minimum_fee: smallest fee, in base units; None for the price of the own standing offer.
+        minimum_fee: smallest fee, in base units, instead of the price of the own standing offer.
         answer_margin_seconds: time that must be left until the deadline when work starts.
         max_callback_gas: most gas for a consumer's notice, which the operator pays when it settles.
         max_window_seconds: longest challenge window, for which bond and fee are out of reach.
@@ -47,14 +48,14 @@ class Policy:
 class Circumstances:
     """What is known when a request is judged: base units, wei, Unix seconds.
 
-    `offer_price` is that of the operator's own standing offer for the model; None where it has none
-    or where it does not matter.
+    `offer` is the operator's own standing one for the model; None where it has none, or is bound
+    already.
     """
 
     chain_time: int
     free_stake: int
     gas_price_wei: int
-    offer_price: int | None = None
+    offer: Offer | None = None
 
 
 def expected(
@@ -88,6 +89,8 @@ def judged(
         now: Unix seconds by the worker's clock.
     """
     reason = unservable or objection(request, circumstances, policy)
+    if reason is None and not bound:
+        reason = beyond_offer(request, circumstances.offer, policy)
     sums = expected(request, circumstances, policy, with_accept=not bound)
     return Estimate(
         *(sums.fee, sums.wei_per_opg, sums.margin_percent, sums.gas_price_wei, sums.gas),
@@ -103,12 +106,6 @@ def objection(request: Request, circumstances: Circumstances, policy: Policy) ->
         return (
             f"the fee of {format_opg(request.fee)} OPG is below the minimum of "
             f"{format_opg(policy.minimum_fee)} OPG"
-        )
-    offered = circumstances.offer_price
-    if policy.minimum_fee is None and offered is not None and request.fee < offered:
-        return (
-            f"the fee of {format_opg(request.fee)} OPG is below the {format_opg(offered)} OPG of "
-            "this operator's own offer"
         )
     if request.bond > circumstances.free_stake:
         return (
@@ -135,3 +132,23 @@ def objection(request: Request, circumstances: Circumstances, policy: Policy) ->
             f"{sums.needed_wei} wei"
         )
     return None
+
+
+def beyond_offer(request: Request, offer: Offer | None, policy: Policy) -> str | None:
+    """Why an operator does not bind itself to a request by its own offer for the model, or None.
+
+    Anybody may register a model over a program that the operator has, with terms made to harm it,
+    and ask it of everybody: what the operator has not offered, it does not take on.
+    """
+    if offer is None or not offer.capacity:
+        return "this operator has no standing offer for the model"
+    if policy.minimum_fee is None and request.fee < offer.price:
+        return (
+            f"the fee of {format_opg(request.fee)} OPG is below the {format_opg(offer.price)} OPG "
+            "of this operator's own offer"
+        )
+    asked = Demand(
+        offer.price, request.bond, offer.min_time, request.window, request.callback_gas_limit
+    )
+    reason = next(offer.objections(asked), None)
+    return None if reason is None else f"beyond this operator's own offer: {reason}"

@@ -11,9 +11,12 @@ from typing import Final
 
 from oracle.core.job import Job
 from oracle.core.receipt import Answer
+from oracle.core.typed_data import Domain
 from oracle.core.types import ZERO_BYTES32
+from oracle.ports.jobs import JobStore
 from oracle.ports.traces import TraceHold, TraceStore
 from oracle.ports.views import ViewAnswer, ViewStore
+from oracle.service.sign import SIGNATURE_KIND
 
 DAY_SECONDS: Final = 86_400
 """Traces are held for a day longer than they can be asked for, for those who come late."""
@@ -22,19 +25,26 @@ DAY_SECONDS: Final = 86_400
 class ViewPromises:
     """What was promised in views, for jobs that turn out to be theirs."""
 
-    def __init__(self, views: ViewStore, traces: TraceStore) -> None:
+    def __init__(
+        self, views: ViewStore, traces: TraceStore, jobs: JobStore, domain: Domain
+    ) -> None:
         self._views = views
         self._traces = traces
+        self._jobs = jobs
+        self._domain = domain
 
     async def __call__(self, jobs: Sequence[Job]) -> Mapping[bytes, tuple[Answer, bytes]]:
         """The answers that are on record already, with their results, by request; their traces are
         held as those of jobs from now on.
 
-        What was neither signed nor has its trace here was promised to nobody, and could not be
-        shown: it is run as any other job.
+        What was not about to be signed and has no trace here was promised to nobody, and could not
+        be shown: it is run as any other job.
         """
         known = await self._views.views_of([job.request_id for job in jobs])
-        found = {key: one for key, one in known.items() if await self._stands(one)}
+        reserved = await self._jobs.reserved_signatures(SIGNATURE_KIND, list(known))
+        found = {
+            key: one for key, one in known.items() if await self._stands(one, reserved.get(key))
+        }
         holds = [
             TraceHold(
                 one.trace_root,
@@ -48,9 +58,12 @@ class ViewPromises:
             await self._traces.keep_until(holds)
         return {key: (answer_of(one), one.result) for key, one in found.items()}
 
-    async def _stands(self, answer: ViewAnswer) -> bool:
+    async def _stands(self, answer: ViewAnswer, reserved: bytes | None) -> bool:
+        """Args: reserved: the digest of all that may ever be signed for its request."""
         if answer.answer_signature or answer.trace_root == ZERO_BYTES32:
             return True
+        if reserved is not None:
+            return reserved == answer_of(answer).digest(self._domain)
         return await self._traces.find(answer.trace_root) is not None
 
 

@@ -5,7 +5,7 @@ Each method is one database transaction. Knows what a job may become only throug
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, or_, select
@@ -197,6 +197,11 @@ class SqlJobStore:
                 connection.execute(insert(signatures), rows)
 
         await self._database.run(work)
+
+    async def reserved_signatures(
+        self, kind: str, request_ids: Sequence[bytes]
+    ) -> Mapping[bytes, bytes]:
+        return await self._database.run(lambda connection: _reserved(connection, kind, request_ids))
 
     # ---- reading
 

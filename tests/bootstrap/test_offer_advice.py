@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from oracle.bootstrap.offer_advice import least_bond, never_matched, of_stake
+from oracle.bootstrap.offer_advice import least_bond, never_matched, of_reveal_window, of_stake
+from oracle.core.model import Model
 from oracle.core.operator import Offer
+from oracle.core.types import Tier
 from tests.service.fakes import model
 
 OPG = 10**18
@@ -40,3 +42,15 @@ def test_stake_for_fewer_places_is_a_note_and_for_none_of_the_largest_a_warning(
     warning = of_stake(GOOD, 39 * OPG)
     assert warning is not None
     assert warning.as_facts()["kind"] == "warning"
+
+
+def test_a_window_in_which_no_node_could_show_its_trace_is_warned_of() -> None:
+    def revealing(seconds: int, tier: Tier = Tier.ROUNDED) -> Model:
+        return replace(MODEL, terms=replace(MODEL.terms, tier=tier, reveal_window=seconds))
+
+    assert of_reveal_window(revealing(300)) is None
+    assert of_reveal_window(revealing(0, Tier.UNPROVEN)) is None
+    warning = of_reveal_window(revealing(1))
+    assert warning is not None
+    assert "within 1 s" in warning.what
+    assert not warning.note

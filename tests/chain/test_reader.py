@@ -116,6 +116,59 @@ async def test_a_fork_between_the_head_and_its_parent_is_noticed(scene: Scene) -
     assert (await reader.events(head.number - 1, (await reader.head()).number)).events == ()
 
 
+@pytest.mark.parametrize("blocks", [1, 2, 3])
+async def test_a_replaced_block_is_not_vouched_for_as_its_followers_logs_are_refused(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, blocks: int
+) -> None:
+    """Else what is read of the new fork would be put on top of the old one, for good."""
+    reader = await reader_of(scene)
+    await scene.request()
+    cursor = await reader.head()
+    for _ in range(blocks):
+        await scene.request()
+        await reader.head()
+    last = cursor.number + blocks
+    of_block = LogScanner.of_block
+
+    async def too_late(scanner: LogScanner, block_hash: bytes) -> object:
+        if await scene.chain.rpc.block(cursor.number) == cursor:
+            await scene.chain.reorg(blocks + 1)
+        return await of_block(scanner, block_hash)
+
+    monkeypatch.setattr(LogScanner, "of_block", too_late)
+    with pytest.raises(ReorgDetected, match="is not what the head led to"):
+        await reader.events(cursor.number + 1, last)
+    await reader.head()
+    assert await reader.block(cursor.number) != cursor
+
+
+async def test_a_range_of_another_fork_than_the_heads_is_refused(scene: Scene) -> None:
+    reader = await reader_of(scene)
+    await scene.request()
+    cursor = await reader.head()
+    for _ in range(5):
+        await scene.chain.mine(1)
+        head = await reader.head()
+    await scene.chain.reorg(6)
+    with pytest.raises(ReorgDetected, match="is not what the head led to"):
+        await reader.events(cursor.number + 1, head.number)
+
+
+async def test_a_header_that_names_itself_as_its_parent_leads_nowhere(scene: Scene) -> None:
+    async with fault_proxy(scene.chain.url) as proxy:
+        rpc, reader = await through(proxy, scene)
+        async with rpc:
+            proxy.on(
+                "eth_getBlockByNumber",
+                faults.change(lambda block: {**block, "parentHash": block["hash"]}),
+            )
+            await scene.chain.mine(2)
+            head = await reader.head()
+            assert await reader.block(head.number - 1) != head
+            with pytest.raises(ReorgDetected):
+                await reader.events(head.number - 1, head.number)
+
+
 async def test_heads_and_ranges_that_are_not_there(scene: Scene) -> None:
     reader = await reader_of(scene)
     head = await reader.head()

@@ -170,6 +170,33 @@ async def test_a_declined_request_that_names_us_is_served_once_we_are_bound(worl
         await world.until_settled(made.id)
 
 
+async def test_a_strangers_copy_of_our_model_is_declined(world: World) -> None:
+    """One of its terms could be a window to reveal in which no honest operator shows anything."""
+    registrar, digits = world.chain.sender(Person.RELAYER), await world.client.model(DIGITS)
+    terms = replace(digits.terms, reveal_window=1)
+    copy = await register_model(
+        registrar, world.contracts, terms, name=DIGITS, schema=digits.schema, uri=""
+    )
+    free = (await world.contracts.staking.status(world.operator)).free
+    async with world.node():
+        for asked_of in (ZERO_ADDRESS, world.operator):
+            made = await world.ask_bytes(
+                digit().tobytes(), model_id=copy, operator=asked_of, fee=0, bond=free
+            )
+            job = await world.until_job(made.id, JobState.DECLINED)
+            assert job.reason == "this operator has no standing offer for the model"
+
+
+async def test_an_open_request_beyond_the_own_offer_is_declined(world: World) -> None:
+    offer = await world.contracts.staking.offer(world.operator, world.models[DIGITS])
+    async with world.node():
+        made = await world.ask_bytes(
+            digit().tobytes(), operator=ZERO_ADDRESS, bond=offer.max_bond + 1
+        )
+        job = await world.until_job(made.id, JobState.DECLINED)
+    assert (job.reason or "").startswith("beyond this operator's own offer: the bond of ")
+
+
 async def test_models_that_nobody_can_use_are_declined_and_hold_up_nothing(world: World) -> None:
     registrar = world.chain.sender(Person.RELAYER)
     digits = await world.client.model(DIGITS)

@@ -218,6 +218,47 @@ async def test_what_is_new_does_not_wait_for_what_is_read_again(index: Index) ->
     assert not await follow.cycle(), "nothing is due"
 
 
+async def test_a_range_that_cannot_be_read_again_costs_a_look_a_pause(index: Index) -> None:
+    """Of pruned logs, say: what is new is read as ever."""
+
+    class Pruned:
+        genesis_hash = b"g" * 32
+        height = 100
+
+        async def head(self) -> BlockRef:
+            return await self.block(self.height)
+
+        async def block(self, number: int) -> BlockRef:
+            return BlockRef(number, number.to_bytes(32), number)
+
+        async def chapter(self, first_block: int, last_block: int) -> Chapter:
+            if first_block == 1 and self.height > 100:
+                raise ChainUnreachable("history has been pruned")
+            return Chapter(first_block, await self.block(last_block), (), {})
+
+    chain, clock, counted = Pruned(), Clock(), Counted()
+    completeness = Completeness(counted, counted, 1, clock=clock)
+    policy = FollowPolicy(start_block=1, range_blocks=2)
+    follow = Follow(chain, index.store, completeness, policy)  # type: ignore[arg-type]
+    await follow.cycle()
+    completeness.rewound(-1)
+    counted.chain[OPERATOR] += 1
+    clock.now += EVERY_SECONDS
+    failed = 0
+    for _ in range(100):
+        chain.height += 1
+        clock.now += 2
+        try:
+            await follow.cycle()
+        except ChainUnreachable:
+            failed += 1
+        cursor = await index.lookup.cursor()
+        assert cursor is not None
+        assert cursor.number == chain.height
+    assert 0 < failed < 8
+    assert "lack 1 of" in (completeness.trouble or "")
+
+
 @pytest.mark.anvil
 async def test_requests_that_bound_nobody_are_not_counted(own_world: World, index: Index) -> None:
     """Cancelled ones and those that nobody took: the contract does not count them either."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from oracle.core.types import Tier
 from oracle.court.check import check_trace
 from oracle.court.commitment import commit
+from oracle.errors import ModelFileError
 from oracle.inference.probe_rows import probe_rows
 from oracle.inference.program_session import LoadedProgram, exposed, open_program
 from oracle.inference.provider import CPU, Provider
@@ -86,6 +88,23 @@ def test_off_the_cpu_nothing_is_optimised_further(monkeypatch: pytest.MonkeyPatc
             provider=provider, settings=SessionSettings(),
         )  # fmt: skip
     assert [settings.optimisation for settings in seen] == ["all", "basic"]
+
+
+def test_a_schema_that_counts_rows_otherwise_than_the_program_is_refused() -> None:
+    """Anybody may register one: an honest answer by it would be convicted by the program."""
+    compiled = compile_model((MODELS / "digits-mlp.onnx").read_bytes())
+    schema = compiled.schema
+    one_row = tuple(replace(spec, shape=(1, *spec.row_shape)) for spec in schema.outputs)
+    for forged in (
+        replace(schema, outputs=one_row),
+        replace(schema, max_batch=schema.max_batch + 1),
+        replace(schema, max_batch=1),
+    ):
+        with pytest.raises(ModelFileError, match="by the registered schema"):
+            open_program(
+                "forged", compiled.file, program_root(compiled.program), forged,
+                provider=CPU, settings=SessionSettings(),
+            )  # fmt: skip
 
 
 def test_an_index_outside_its_table_gives_a_run_that_nobody_can_convict() -> None:

@@ -269,6 +269,13 @@ class Jobs:
                 raise SignedTwice("refused to sign a second time")
         self.signatures |= {(kind, request_id): digest for request_id, digest in digests}
 
+    async def reserved_signatures(
+        self, kind: str, request_ids: Sequence[bytes]
+    ) -> dict[bytes, bytes]:
+        return {
+            one: self.signatures[kind, one] for one in request_ids if (kind, one) in self.signatures
+        }
+
 
 class Transactions:
     """Transactions by id, as they are now."""
@@ -532,6 +539,13 @@ class Staking:
         if block < self.stateless_before:
             raise ChainUnreachable("missing trie node")
         return sum(number <= block for number in self.acceptances)
+
+
+class Offering(Staking):
+    """With an offer for any model, whatever it is asked."""
+
+    async def offer(self, operator: Address, model_id: bytes) -> Offer:
+        return self.offers.get(model_id, Offer(0, 2**88 - 1, 1, 0, 2**24 - 1, 2**24 - 1))
 
 
 class Files:

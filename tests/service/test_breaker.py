@@ -36,8 +36,8 @@ from tests.service.fakes import (
     Files,
     Gateway,
     Jobs,
+    Offering,
     Registry,
-    Staking,
 )
 
 
@@ -250,7 +250,7 @@ def admitting(jobs: Jobs, intake: Intake) -> Admit:
     return Admit(
         jobs,  # type: ignore[arg-type]
         Registry(),
-        Staking(),
+        Offering(),
         Gateway(),
         Files(),
         Engine(),

@@ -741,11 +741,30 @@ async def test_what_needs_no_chain_is_run_without_one() -> None:
     bench = Bench()
     bench.infer._registry = Away(model(2))
     waits, known = bench.bound(), bench.bound(terms=request(model_id=model(2).id))
-    with pytest.raises(ChainUnreachable):
-        await bench.infer.cycle()
+    assert await bench.infer.cycle()
     assert bench.jobs.now(known).state is JobState.COMPUTED
     waiting = bench.jobs.now(waits)
     assert (waiting.state, waiting.attempts) == (JobState.ACCEPTED, 0)
+    assert not await bench.infer.cycle(), "it leaves its place to others for a while"
+    bench.clock.seconds += 5
+    with pytest.raises(ChainUnreachable):
+        await bench.infer.cycle()
+
+
+async def test_a_model_that_cannot_be_looked_up_takes_no_places_of_others() -> None:
+    bench = Bench()
+    bench.infer._registry = Away(model(2))
+    for _ in range(300):
+        bench.bound()
+    terms = request(model_id=model(2).id)
+    known = [bench.bound(terms=replace(terms, deadline=terms.deadline + 1)) for _ in range(20)]
+    rounds = 0
+    while any(bench.jobs.now(one).state is not JobState.COMPUTED for one in known):
+        rounds += 1
+        try:
+            await bench.infer.cycle()
+        except ChainUnreachable:
+            assert rounds < 10
 
 
 async def test_a_worker_that_cannot_reach_the_chain_lets_others_have_its_queue(
@@ -770,6 +789,7 @@ async def test_a_worker_that_cannot_reach_the_chain_lets_others_have_its_queue(
     )
     with pytest.raises(ChainUnreachable):
         await away.cycle()
+    clock.seconds += 5
     while await well.cycle():
         pass
     assert len(await storages[0].jobs.jobs([JobState.COMPUTED], limit=99)) == 10

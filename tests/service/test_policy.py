@@ -20,6 +20,7 @@ from oracle.service.policy import (
     Circumstances,
     Policy,
     expected,
+    judged,
     objection,
 )
 from tests.service.fakes import (
@@ -30,12 +31,14 @@ from tests.service.fakes import (
     Files,
     Gateway,
     Jobs,
+    Offering,
     Registry,
     Staking,
     model,
     request,
 )
 
+ANY = Offer(0, 2**88 - 1, 1, 0, 2**24 - 1, 2**24 - 1)
 CALM = Circumstances(chain_time=int(NOW), free_stake=20 * FEE, gas_price_wei=10)
 
 
@@ -48,7 +51,6 @@ def test_the_minimum_fee_itself_is_enough(minimum: int, refused: bool) -> None:
 @pytest.mark.parametrize(
     ("offered", "minimum", "refused"),
     [
-        (None, None, False),
         (FEE, None, False),
         (FEE + 1, None, True),
         (FEE + 1, 0, False),
@@ -56,11 +58,33 @@ def test_the_minimum_fee_itself_is_enough(minimum: int, refused: bool) -> None:
     ],
 )
 def test_without_a_minimum_the_own_offer_is_the_floor(
-    offered: int | None, minimum: int | None, refused: bool
+    offered: int, minimum: int | None, refused: bool
 ) -> None:
-    circumstances = replace(CALM, offer_price=offered)
-    why = objection(request(), circumstances, Policy(minimum_fee=minimum))
-    assert (why is not None) == refused
+    circumstances = replace(CALM, offer=replace(ANY, price=offered))
+    found = judged(request(), circumstances, Policy(minimum_fee=minimum), now=NOW)
+    assert (found.objection is not None) == refused
+
+
+@pytest.mark.parametrize(
+    ("offer", "why"),
+    [
+        (None, "no standing offer"),
+        (replace(ANY, capacity=0), "no standing offer"),
+        (replace(ANY, max_bond=20 * FEE - 1), "bond of"),
+        (replace(ANY, max_window=request().window - 1), "challenge window of"),
+        (replace(ANY, max_callback_gas=6), "callback gas of"),
+    ],
+)
+def test_what_the_operator_has_not_offered_it_does_not_take_on(
+    offer: Offer | None, why: str
+) -> None:
+    asked = request(callback_gas_limit=7)
+    circumstances = replace(CALM, offer=offer)
+    found = judged(asked, circumstances, Policy(minimum_fee=0), now=NOW)
+    assert found.decision == "decline"
+    assert why in (found.objection or "")
+    bound = judged(asked, circumstances, Policy(minimum_fee=0), bound=True, now=NOW)
+    assert (bound.decision, bound.objection) == ("bound", None), "the chain has decided"
 
 
 @pytest.mark.parametrize(("free", "refused"), [(20 * FEE, False), (20 * FEE - 1, True)])
@@ -120,14 +144,14 @@ def test_a_bound_request_costs_no_acceptance() -> None:
 def admitting(
     jobs: Jobs, registry: Registry, files: Files, staking: Staking | None = None
 ) -> Admit:
-    staking = staking or Staking()
+    staking = staking or Offering()
     return Admit(jobs, registry, staking, Gateway(), files, Engine(), OPERATOR, Policy(), 60)  # type: ignore[arg-type]
 
 
 async def test_requests_of_one_round_share_the_free_stake() -> None:
     jobs = Jobs()
     made = [jobs.add(JobState.SEEN) for _ in range(3)]
-    assert await admitting(jobs, Registry(), Files(), Staking(free=45 * FEE)).cycle()
+    assert await admitting(jobs, Registry(), Files(), Offering(free=45 * FEE)).cycle()
     states = [jobs.now(one).state for one in made]
     assert states == [JobState.ADMITTED, JobState.ADMITTED, JobState.DECLINED]
 
@@ -149,7 +173,8 @@ async def test_each_model_has_the_floor_of_its_own_offer() -> None:
         "the fee of 1 OPG is below the 1.000000000000000001 OPG of this operator's own offer"
     )
     assert Estimate.from_json(declined.economics or "").objection == declined.reason
-    assert {jobs.now(one).state for one in (withdrawn, never)} == {JobState.ADMITTED}
+    for unwanted in (withdrawn, never):
+        assert jobs.now(unwanted).reason == "this operator has no standing offer for the model"
 
 
 async def test_a_model_that_cannot_be_read_declines_its_own_requests_only() -> None:

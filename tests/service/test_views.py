@@ -316,7 +316,7 @@ async def test_a_job_of_a_view_is_answered_by_what_is_on_record() -> None:
     bench = Bench(tier=Tier.ROUNDED)
     found = await bench.answer()
     job = bench.jobs.add(JobState.ACCEPTED, found.request, accepted=True)
-    promises = ViewPromises(bench.store, bench.traces)
+    promises = ViewPromises(bench.store, bench.traces, bench.jobs, DOMAIN)
     infer = Infer(
         bench.jobs, bench.registry, bench.engine, bench.traces, SIGNER, bench.clock, DOMAIN,
         OPERATOR, promised=promises,
@@ -336,18 +336,38 @@ async def test_a_job_of_a_view_whose_trace_was_never_kept_is_run() -> None:
     bench = Bench(tier=Tier.ROUNDED)
     found = await bench.answer()
     bench.traces.kept.clear()
+    bench.jobs.signatures.clear()
     bench.store.rows[found.request_id] = replace(
         found, signer=None, accept_signature=b"", answer_signature=b""
     )
     job = bench.jobs.add(JobState.ACCEPTED, found.request, accepted=True)
     infer = Infer(
         bench.jobs, bench.registry, bench.engine, bench.traces, SIGNER, bench.clock, DOMAIN,
-        OPERATOR, promised=ViewPromises(bench.store, bench.traces),
+        OPERATOR, promised=ViewPromises(bench.store, bench.traces, bench.jobs, DOMAIN),
     )  # fmt: skip
     assert await infer.cycle()
     assert bench.jobs.now(job).state is JobState.COMPUTED
     assert bench.engine.runs == 2
     assert await bench.traces.find(ROOT) is not None
+
+
+async def test_a_job_of_a_view_that_was_about_to_be_signed_is_answered_as_that_would_be() -> None:
+    """Another worker's, whose trace is not here: no other result can ever be signed."""
+    bench = Bench(tier=Tier.ROUNDED)
+    found = await bench.answer()
+    bench.traces.kept.clear()
+    bench.store.rows[found.request_id] = replace(
+        found, signer=None, accept_signature=b"", answer_signature=b""
+    )
+    job = bench.jobs.add(JobState.ACCEPTED, found.request, accepted=True)
+    infer = Infer(
+        bench.jobs, bench.registry, bench.engine, bench.traces, SIGNER, bench.clock, DOMAIN,
+        OPERATOR, promised=ViewPromises(bench.store, bench.traces, bench.jobs, DOMAIN),
+    )  # fmt: skip
+    assert await infer.cycle()
+    now = bench.jobs.now(job)
+    assert (now.state, now.result) == (JobState.COMPUTED, found.result)
+    assert bench.engine.runs == 1
 
 
 async def test_views_are_forgotten_and_their_traces_let_go() -> None:
