@@ -25,9 +25,12 @@ Role = Literal["signer", "owner", "requester"]
 def chain_is_local(settings: Settings) -> bool:
     """Whether every endpoint of the chain is this machine's own: then operators may be, too.
 
-    Elsewhere what strangers announce on chain is asked for at public addresses only.
+    Elsewhere, and where there is none, what strangers announce is asked at public addresses only.
     """
-    return all(is_local(one) for one in rpc_urls(settings))
+    try:
+        return all(is_local(one) for one in rpc_urls(settings))
+    except ConfigurationError:
+        return False
 
 
 def rpc_urls(settings: Settings) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from oracle.inference.program_session import open_program
 from oracle.inference.provider import Provider, select_provider
 from oracle.inference.session import SessionSettings
 from oracle.program.compile import load_program
-from oracle.program.instruction import Program
+from oracle.program.instruction import Program, TensorInfo
 from oracle.settings import Settings
 from oracle.storage.recent_traces import load_recent, recent_traces
 
@@ -100,8 +100,13 @@ def _trial_name(root: bytes) -> str:
 
 
 def _row_schema(program: Program) -> ModelSchema:
+    """Its interface: where it takes several rows, each tensor's first axis is theirs."""
+
     def specs(numbers: tuple[int, ...]) -> tuple[TensorSpec, ...]:
         tensors = (program.tensors[number] for number in numbers)
-        return tuple(TensorSpec(one.name, one.element, one.shape) for one in tensors)
+        return tuple(TensorSpec(one.name, one.element, shape(one)) for one in tensors)
 
-    return ModelSchema(specs(program.inputs), specs(program.outputs))
+    def shape(info: TensorInfo) -> tuple[int | None, ...]:
+        return (None, *info.shape[1:]) if program.max_rows > 1 else info.shape
+
+    return ModelSchema(specs(program.inputs), specs(program.outputs), program.max_rows)

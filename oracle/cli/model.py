@@ -165,7 +165,7 @@ async def add(
                 min_bond=opg(min_bond),
                 reveal_window=reveal_window,
             )
-    _told_if_registered(added, name or file.stem, out, asked=name is not None)
+    _told_if_registered(added, name or file.stem, uri, out, asked=name is not None)
     window_to_reveal = added.terms.reveal_window
     shown = {"id": added.id, "name": added.name, "reveal_window_seconds": window_to_reveal}
     if added.advice is not None and reveal_window is None:
@@ -183,9 +183,11 @@ async def add(
     out.result(shown | facts(prepared))
 
 
-def _told_if_registered(added: AddedModel, name: str, out: Output, *, asked: bool) -> None:
+def _told_if_registered(
+    added: AddedModel, name: str, uri: str, out: Output, *, asked: bool
+) -> None:
     """Says that these terms had an id already. Raises InputError where that is not what was asked
-    for: another name, or a model that takes requests."""
+    for: another name or URI, or a model that takes requests."""
     if added.before is None:
         return
     if not added.before.live:
@@ -195,6 +197,12 @@ def _told_if_registered(added: AddedModel, name: str, out: Output, *, asked: boo
             "that this one still owes an answer",
         )
     told = f"registered already as {added.name!r}"
+    if uri and uri != added.before.uri:
+        raise InputError(
+            f"{told}, and its URI stays {added.before.uri!r} (0x{added.id.hex()})",
+            hint="announce where your own services are with `oracle operator endpoint`: whoever "
+            "offers a model serves its program",
+        )
     if name == added.name:
         out.say(told)
         return

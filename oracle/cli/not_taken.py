@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from oracle.chain.revert_words import moment
 from oracle.client import OracleClient, Story
 from oracle.client.market import StandingOffer
+from oracle.core.operator import Demand
 from oracle.core.request import Request
 from oracle.core.types import ZERO_ADDRESS, format_opg
 
@@ -41,7 +42,11 @@ async def why_not_taken(client: OracleClient, story: Story) -> str | None:
 
 def _reasons(one: StandingOffer, request: Request) -> Iterator[str]:
     """What keeps an operator from it, now as when it was made."""
-    if request.fee < one.offer.price:
-        yield f"the price of {one.operator} is {format_opg(one.offer.price)} OPG"
+    offer = one.offer
+    if request.fee < offer.price:
+        yield f"the price of {one.operator} is {format_opg(offer.price)} OPG"
+    limits = request.window, request.callback_gas_limit
+    for beyond in offer.objections(Demand(offer.price, request.bond, offer.min_time, *limits)):
+        yield f"by the offer of {one.operator}, {beyond}"
     if request.bond > one.status.free:
         yield f"{one.operator} has {format_opg(one.status.free)} OPG of free stake for its bond"

@@ -13,6 +13,9 @@ import socket
 
 import aiohttp
 
+_TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
+"""IPv4 addresses as a network that has none reaches them (RFC 6052)."""
+
 
 class PrivateAddress(OSError):
     """The connection would lead to an address that is not public."""
@@ -25,6 +28,8 @@ def is_public(address: str) -> bool:
     except ValueError:
         return False
     inner = getattr(found, "ipv4_mapped", None) or getattr(found, "sixtofour", None) or found
+    if isinstance(found, ipaddress.IPv6Address) and found in _TRANSLATED:
+        inner = ipaddress.IPv4Address(int(found) & 0xFFFF_FFFF)
     return inner.is_global and not inner.is_multicast
 
 

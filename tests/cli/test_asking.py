@@ -171,6 +171,15 @@ def test_a_request_below_every_price_says_why_nobody_takes_it(devnet: Oracle, im
     assert late.endswith(f"`oracle reclaim {fine}` gives the fee back")
 
 
+def test_a_request_beyond_every_offer_says_why_nobody_takes_it(devnet: Oracle, image: Path) -> None:
+    asking = ("request", "digits-mlp", "--input", str(image), "--open", "--fee", "1")
+    high = devnet.json(*asking, "--bond", "20000")["request"]
+    why = devnet.json("show", high)["not_taken"]
+    assert "the bond of 20000 OPG is above its largest of" in why
+    assert f"`oracle cancel {high}` gives the fee back" in why
+    devnet.ok("cancel", high)
+
+
 # ---- waiting
 
 

@@ -83,6 +83,8 @@ def test_a_model_is_added_once(devnet: Oracle) -> None:
     said = devnet.fails(3, "model", "add", file, *other)
     assert "registered already as 'digits :heart:', and this name stays" in said
     assert added["id"] in said
+    said = devnet.fails(3, "model", "add", file, *options[:-1], "https://elsewhere.example/digits")
+    assert "and its URI stays '[bold]ipfs[/bold]'" in said
     unnamed = devnet.run("model", "add", file, "--window", "2", "--json")
     assert (unnamed.exit_code, json.loads(unnamed.out)["name"]) == (0, "digits :heart:")
     assert "and this name stays: an id does not depend on the name" in unnamed.err

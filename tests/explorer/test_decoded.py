@@ -146,6 +146,8 @@ def test_large_factors_are_rounded() -> None:
         ("fd00::1", False),
         ("::ffff:127.0.0.1", False),
         ("2002:7f00:1::", False),
+        ("64:ff9b::a9fe:a9fe", False),
+        ("64:ff9b::5db8:d822", True),
         ("no address", False),
     ],
 )
