@@ -37,7 +37,7 @@ GROUPS: Final[Mapping[str, str]] = {
     "trace_budget_bytes": "Traces",
     "views": "Answers in views",
     "private": "The operator's own server",
-    "watcher_port": "The watcher",
+    "watcher_port": "Watching and verifying",
     "log_format": "Output",
 }
 
@@ -309,13 +309,18 @@ class Settings(BaseSettings):
         None, description="File with the token that its actions ask for; none: it only shows."
     )
 
-    # the watcher
+    # watching and verifying
     watcher_port: int | None = Field(
         None,
         ge=0,
         le=65_535,
         description="Port of the figures and the health of `oracle watch`, on `private_host`; 0 "
         "takes a free one; none by default.",
+    )
+    private_endpoints: bool | None = Field(
+        None,
+        description="Whether URLs that others announced on chain are asked where they lead to "
+        "private addresses; by default only where the chain's own endpoints are on this machine.",
     )
 
     # output

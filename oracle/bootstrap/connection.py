@@ -23,14 +23,19 @@ Role = Literal["signer", "owner", "requester"]
 
 
 def chain_is_local(settings: Settings) -> bool:
-    """Whether every endpoint of the chain is this machine's own: then operators may be, too.
-
-    Elsewhere, and where there is none, what strangers announce is asked at public addresses only.
-    """
+    """Whether every endpoint of the chain is this machine's own."""
     try:
         return all(is_local(one) for one in rpc_urls(settings))
     except ConfigurationError:
         return False
+
+
+def asks_private(settings: Settings) -> bool:
+    """Whether what others announced on chain is asked at private addresses, too: a stranger could
+    have this machine ask its neighbours. Of a chain on this machine, operators are on it as well.
+    """
+    told = settings.private_endpoints
+    return chain_is_local(settings) if told is None else told
 
 
 def rpc_urls(settings: Settings) -> tuple[str, ...]:

@@ -133,7 +133,7 @@ async def _opened(
             ),
         )
         private = options.private_endpoints
-        public_only = not (connection.chain_is_local(settings) if private is None else private)
+        public_only = not (connection.asks_private(settings) if private is None else private)
         runner = ProcessChecks(settings, public_only=public_only)
         checks = Checks(runner, options.check_limits)
         application = site(lookup, checks, Evidence(rpc), Status(lookup, follow, deployment))

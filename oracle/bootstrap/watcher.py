@@ -180,7 +180,7 @@ async def _opened(
     )
     court = CourtBinding(rpc, deployment.court)
     proceedings = CourtReader(rpc, deployment.court, largest_span=settings.range_blocks)
-    limits = ReadLimits(public_only=not connection.chain_is_local(settings))
+    limits = ReadLimits(public_only=not connection.asks_private(settings))
     subjects = Subjects(client, Places(settings.model_store, limits))
     outbox = Outbox(
         storage.transactions, transact, gateway, court, key.address, policy.max_gas_price_wei

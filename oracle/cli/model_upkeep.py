@@ -43,7 +43,7 @@ async def fetch(
                 found,
                 endpoint,
                 operator=operator,
-                public_only=not connection.chain_is_local(configured),
+                public_only=not connection.asks_private(configured),
             )
     out.result(
         {

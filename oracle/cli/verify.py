@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from oracle.bootstrap.connection import chain_is_local
+from oracle.bootstrap.connection import asks_private
 from oracle.bootstrap.verify import Options, save_receipt, verify_answer
 from oracle.cli.command import verb
 from oracle.cli.context import Json, output, settings
@@ -48,7 +48,7 @@ async def verify(
 ) -> None:
     """Check an answer without trusting its operator: signature, model, trace, run and money."""
     out = output(as_json)
-    trusts_places = offline or endpoint is not None or chain_is_local(settings())
+    trusts_places = offline or endpoint is not None or asks_private(settings())
     options = Options(
         model=model,
         source=source,

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from eth_utils.crypto import keccak
 
-from oracle.bootstrap.connection import chain_is_local
+from oracle.bootstrap.connection import asks_private
 from oracle.devnet.accounts import Person
 from oracle.errors import StorageError
 from oracle.explorer.checks import CheckLimits
@@ -110,7 +110,7 @@ async def test_a_conviction_is_explained_number_by_number(court: World) -> None:
 async def test_a_stranger_s_endpoint_on_this_machine_is_not_asked(court: World) -> None:
     port = free_port()
     await announce_endpoint(court, f"http://127.0.0.1:{port}")
-    assert chain_is_local(court.settings)
+    assert asks_private(court.settings)
     async with court.node(serve_port=port):
         made = await asked(court)
         async with exploring(court, private_endpoints=False) as opened:
