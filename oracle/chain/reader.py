@@ -139,11 +139,12 @@ class Reader:
         if header is None:
             raise ReorgDetected(f"block {last_block} is not on the chain (any more)")
         led_to = self._led_to(last_block)
-        if led_to is not None and led_to != header:
+        if led_to is not None and led_to.block != header.block:
             # Else `block` would say of another fork, by memory, that this range stands on it.
             raise ReorgDetected(f"block {last_block} is not what the head led to")
         logs = await self._scanner.scan(first_block, last_block)
-        if await self._header(last_block) != header:
+        again = await self._header(last_block)
+        if again is None or again.block != header.block:
             raise ReorgDetected(f"block {last_block} changed while its logs were read")
         return header.block, _in_chain_order(logs, first_block, header.block)
 
