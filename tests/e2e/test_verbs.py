@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from oracle.bootstrap.devnet import standing_offer
 from oracle.chain.sender import TransactionSender
 from oracle.core.event import RequestAnswered, RequestSeen
 from oracle.core.job import JobState
@@ -46,8 +49,12 @@ async def test_an_open_request_is_accepted_by_a_signature_and_answered(world: Wo
 async def test_a_request_that_names_us_beyond_our_offer_is_accepted_by_a_signature(
     world: World,
 ) -> None:
+    """There is less time than the offer wants, and enough for a node that is not busy."""
+    staking, owner = world.contracts.staking, world.chain.sender(Person.OWNER)
+    slow = replace(standing_offer(), min_time=3_000)
+    await owner.send(staking.address, staking.set_offer_data(world.models[DIGITS], slow))
     async with world.node():
-        made = await world.ask(bond=10_001 * OPG, operator=world.operator)
+        made = await world.ask(operator=world.operator)
         assert not made.accepted
         await world.until_settled(made.id)
 
