@@ -169,8 +169,8 @@ class Settings(BaseSettings):
     minimum_fee_opg: Annotated[str, AfterValidator(_amount)] | None = Field(
         None,
         description="Smallest fee in OPG accepted for open requests, and for those that the "
-        "operator's standing offer did not take; by default, that offer's price, and any fee for "
-        "a model without one. Not of views: their own price is the floor.",
+        "operator's standing offer did not take; by default, that offer's price. Not of views: "
+        "their own price is the floor.",
     )
     answer_margin_seconds: int = Field(
         60, ge=0, description="Seconds: with less time to its deadline, a request is not accepted."

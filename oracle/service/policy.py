@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from oracle.core.economics import Estimate, Expectation, GasParts
-from oracle.core.operator import Demand, Offer
+from oracle.core.operator import Offer
 from oracle.core.request import Request
 from oracle.core.types import format_opg
 
@@ -138,7 +138,8 @@ def beyond_offer(request: Request, offer: Offer | None, policy: Policy) -> str |
     """Why an operator does not bind itself to a request by its own offer for the model, or None.
 
     Anybody may register a model over a program that the operator has, with terms made to harm it,
-    and ask it of everybody: what the operator has not offered, it does not take on.
+    and ask it of everybody: what the operator has not offered, it does not take on. A longer window
+    or more gas for a notice than the offer's is the policy's to allow.
     """
     if offer is None or not offer.capacity:
         return "this operator has no standing offer for the model"
@@ -147,8 +148,9 @@ def beyond_offer(request: Request, offer: Offer | None, policy: Policy) -> str |
             f"the fee of {format_opg(request.fee)} OPG is below the {format_opg(offer.price)} OPG "
             "of this operator's own offer"
         )
-    asked = Demand(
-        offer.price, request.bond, offer.min_time, request.window, request.callback_gas_limit
-    )
-    reason = next(offer.objections(asked), None)
-    return None if reason is None else f"beyond this operator's own offer: {reason}"
+    if request.bond > offer.max_bond:
+        return (
+            f"the bond of {format_opg(request.bond)} OPG is above the largest of "
+            f"{format_opg(offer.max_bond)} OPG of this operator's own offer"
+        )
+    return None

@@ -187,14 +187,16 @@ async def test_a_strangers_copy_of_our_model_is_declined(world: World) -> None:
             assert job.reason == "this operator has no standing offer for the model"
 
 
-async def test_an_open_request_beyond_the_own_offer_is_declined(world: World) -> None:
+async def test_a_bond_above_the_own_offers_largest_is_declined(world: World) -> None:
     offer = await world.contracts.staking.offer(world.operator, world.models[DIGITS])
     async with world.node():
         made = await world.ask_bytes(
             digit().tobytes(), operator=ZERO_ADDRESS, bond=offer.max_bond + 1
         )
         job = await world.until_job(made.id, JobState.DECLINED)
-    assert (job.reason or "").startswith("beyond this operator's own offer: the bond of ")
+    assert (job.reason or "").endswith(
+        "above the largest of 10000 OPG of this operator's own offer"
+    )
 
 
 async def test_models_that_nobody_can_use_are_declined_and_hold_up_nothing(world: World) -> None:
