@@ -26,7 +26,7 @@ from oracle.errors import (
     SignatureError,
     WrongChain,
 )
-from tests.support.world import DIGITS, OPG, World, digit, until
+from tests.support.world import DIGITS, OPG, World, until
 
 UNKNOWN = b"\x0f" * 32
 
@@ -180,13 +180,10 @@ async def test_an_answer_can_be_had_before_it_is_final(world: World) -> None:
 
 async def receipts(world: World) -> tuple[Receipt, Receipt]:
     """One of an answer that came alone, and one of an answer that came in a batch."""
+    alone, *batch = await world.ask_several(3)
     async with world.node():
-        alone = await world.ask()
-        await world.until_settled(alone.id)
-    batch = [await world.ask(digit(index)) for index in range(3)]
-    async with world.node():
-        await world.until_settled(*(made.id for made in batch))
-    return await world.client.receipt(alone.id), await world.client.receipt(batch[1].id)
+        await world.until_settled(alone.id, *(made.id for made in batch))
+    return await world.client.receipt(alone.id), await world.client.receipt(batch[0].id)
 
 
 async def test_receipts_are_read_from_the_chain_and_prove_who_signed_what(world: World) -> None:

@@ -251,6 +251,12 @@ class World:
         """A request to the digit model, by default of one image and by the standing offer."""
         return await self.client.request(DIGITS, [digit() if inputs is None else inputs], **terms)
 
+    async def ask_several(self, requests: int) -> list[Requested]:
+        """The first, which is due first, is run alone, as a model's first is by any new node; the
+        others together, where no node runs yet."""
+        first = await self.ask(time_to_answer=500)
+        return [first, *[await self.ask(digit(index)) for index in range(1, requests)]]
+
     async def ask_bytes(self, data: bytes, **changes: Any) -> Requested:
         """A request whose input is any bytes; bound to the operator unless it is said otherwise."""
         return await self.client.send_request(await self.params(**changes), data)

@@ -8,25 +8,18 @@ import pytest
 from oracle.bootstrap.verify import Options, save_receipt, verify_answer
 from oracle.certificate.certificate import Certificate
 from oracle.client.answer import InferenceAnswer
-from oracle.client.client import Requested
 from oracle.core.model import UNCERTIFIED
 from oracle.core.saved_receipt import SavedReceipt
 from oracle.errors import NoAnswer, TraceUnavailable
 from oracle.program.manifest import ProgramManifest
 from oracle.storage.heartbeat import HeartbeatFile
 from oracle.verify.report import Name, Verdict
-from tests.support.world import DIGITS, World, digit
+from tests.support.world import DIGITS, World
 from tests.verify.support import said
 
 
-async def asked_at_once(world: World, requests: int) -> list[Requested]:
-    """The first, which is due first, is run alone, as any model's first; the others together."""
-    first = await world.ask(time_to_answer=500)
-    return [first, *[await world.ask(digit(index)) for index in range(1, requests)]]
-
-
 async def test_a_nodes_answers_are_verified_alone_and_in_a_batch(world: World) -> None:
-    alone, *batch = await asked_at_once(world, 4)
+    alone, *batch = await world.ask_several(4)
     async with world.node():
         await world.until_settled(alone.id, *(made.id for made in batch))
     for made in (alone, batch[1]):
@@ -43,7 +36,7 @@ async def test_a_nodes_answers_are_verified_alone_and_in_a_batch(world: World) -
 
 
 async def test_a_nodes_receipt_is_the_one_that_the_chain_gives(world: World) -> None:
-    alone, *batch = await asked_at_once(world, 3)
+    alone, *batch = await world.ask_several(3)
     async with world.node():
         await world.until_settled(alone.id, *(made.id for made in batch))
         beat = HeartbeatFile(world.settings.data_dir / "node.json").read()
