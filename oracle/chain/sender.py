@@ -86,19 +86,26 @@ class TransactionSender:
         return self.signer.address
 
     async def send(
-        self, to: Address, data: bytes = b"", *, value: int = 0, gas: int | None = None
+        self,
+        to: Address,
+        data: bytes = b"",
+        *,
+        value: int = 0,
+        gas: int | None = None,
+        more: int = 0,
     ) -> Sent:
         """Sends a call and waits until it is mined.
 
         Args:
             gas: limit; by default an estimate and a margin.
+            more: gas beyond the estimate that the call may take, of a notice say.
 
         Raises:
             ContractReverted: it would revert, or it did.
             ChainRefused: the node refused it.
             ChainUnreachable: nobody knows what became of it.
         """
-        limit = gas or _with_margin(
+        limit = gas or more + _with_margin(
             await self.gateway.estimate_gas(self.address, to, data, value=value)
         )
         call = Call(to, data, limit)

@@ -324,7 +324,7 @@ class OracleClient(OracleReader):
                 hint=_where_the_fee_is(state.state, story),
             )
         try:
-            return await self.sender.send(self.oracle.address, data)
+            return await self.sender.send(self.oracle.address, data, more=request.notice_gas)
         except ContractReverted as reverted:
             if reverted.name == "DeadlineNotPassed":
                 left = request.deadline - (await self.rpc.latest()).timestamp

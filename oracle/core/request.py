@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 from dataclasses import astuple, dataclass
 from enum import IntEnum
+from typing import Final
 
 from eth_utils.crypto import keccak
 
 from oracle.core.typed_data import Domain, struct_hash
-from oracle.core.types import Address
+from oracle.core.types import ZERO_ADDRESS, Address
 from oracle.errors import InputError
 
 REQUEST_TYPE = (
@@ -60,6 +61,10 @@ class DeliveryState(IntEnum):
     FAILED = 2
 
 
+_NOTICE_OVERHEAD_GAS: Final = 10_000
+"""Above what the consumer gets: a cold account, what is kept back, and the record of a failure."""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """The terms of one request, in the order of the Solidity struct.
@@ -80,6 +85,18 @@ class Request:
     window: int
     callback_gas_limit: int
     eager: bool
+
+    @property
+    def notice_gas(self) -> int:
+        """Gas that a notice may take beyond what a simulation shows, whatever its consumer does.
+
+        A consumer may burn in a block what it does not in a simulation, or get its code in between;
+        the contract sets the promised gas aside before each notice (`ExactGasCall`), and reverts
+        where it is not there.
+        """
+        if self.consumer == ZERO_ADDRESS:
+            return 0
+        return self.callback_gas_limit * 64 // 63 + _NOTICE_OVERHEAD_GAS
 
     def __post_init__(self) -> None:
         for name, bits in (

@@ -74,6 +74,7 @@ class Admit:
         chain_time = await self._gateway.chain_time()
         offers = await self._offers(jobs)
         moves = []
+        bound = status.unanswered + len(pending)
         for job in jobs:
             offer = offers[job.request.model_id]
             circumstances = Circumstances(chain_time, free, fees.max_fee, offer)
@@ -87,6 +88,9 @@ class Admit:
             )
             kept: JobPatch = {"economics": found.to_json()}
             if found.objection is None:
+                if bound >= offer.capacity:
+                    continue  # as the offer itself would: until one of them is answered
+                bound += 1
                 free -= job.request.bond
                 moves.append(JobMove(job.request_id, Trigger.ADMIT, kept))
             else:

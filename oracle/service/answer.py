@@ -85,7 +85,7 @@ class Answer:
             if until is None or job.request.deadline < until + _HANDOVER_MARGIN_SECONDS
         ]
         await abreast(
-            self._post.post(Purpose.ANSWER, jobs, self._calldata, self._setback)
+            self._post.post(Purpose.ANSWER, jobs, self._calldata, self._setback, _notice_gas)
             for jobs in self._batches(urgent, room)
         )
         return until is None or bool(urgent)
@@ -93,10 +93,7 @@ class Answer:
     def _batches(self, jobs: Sequence[Job], most: int) -> Iterator[Sequence[Job]]:
         """The first jobs, in up to so many transactions' worth."""
         for _ in range(most):
-            batch = within_one_transaction(
-                alike(jobs, self._batch),
-                lambda job: job.request.callback_gas_limit if job.request.eager else 0,
-            )
+            batch = within_one_transaction(alike(jobs, self._batch), _notice_gas)
             if not batch:
                 return
             yield batch
@@ -125,6 +122,11 @@ class Answer:
         Only the deadline ends it; a try is a simulation, which costs nothing.
         """
         return postponed(job, reason, self._clock.now(), _SLOWEST_RETRY_SECONDS)
+
+
+def _notice_gas(job: Job) -> int:
+    """Only an eager consumer hears of an answer that is not final."""
+    return job.request.notice_gas if job.request.eager else 0
 
 
 def _answer(job: Job) -> AnswerMessage:

@@ -90,7 +90,7 @@ def judged(
     """
     reason = unservable or objection(request, circumstances, policy)
     if reason is None and not bound:
-        reason = beyond_offer(request, circumstances.offer, policy)
+        reason = beyond_offer(request, circumstances.offer, policy, circumstances.chain_time)
     sums = expected(request, circumstances, policy, with_accept=not bound)
     return Estimate(
         *(sums.fee, sums.wei_per_opg, sums.margin_percent, sums.gas_price_wei, sums.gas),
@@ -134,7 +134,9 @@ def objection(request: Request, circumstances: Circumstances, policy: Policy) ->
     return None
 
 
-def beyond_offer(request: Request, offer: Offer | None, policy: Policy) -> str | None:
+def beyond_offer(
+    request: Request, offer: Offer | None, policy: Policy, chain_time: int
+) -> str | None:
     """Why an operator does not bind itself to a request by its own offer for the model, or None.
 
     Anybody may register a model over a program that the operator has, with terms made to harm it,
@@ -147,6 +149,12 @@ def beyond_offer(request: Request, offer: Offer | None, policy: Policy) -> str |
         return (
             f"the fee of {format_opg(request.fee)} OPG is below the {format_opg(offer.price)} OPG "
             "of this operator's own offer"
+        )
+    left = request.deadline - chain_time
+    if left < offer.min_time:
+        return (
+            f"{left} s are left until the deadline, this operator's own offer wants "
+            f"{offer.min_time} s"
         )
     if request.bond > offer.max_bond:
         return (

@@ -20,8 +20,8 @@ from oracle.ports.jobs import JobMove, JobStore
 from oracle.ports.sending import Sending, TransactionGateway
 from oracle.service import journal
 
-_CALLBACK_GAS_BUDGET = 8_000_000
-"""Most callback gas one batch may promise, so that it fits a block with room to spare."""
+_NOTICE_GAS_BUDGET = 4_000_000
+"""Most gas for notices in one batch, so that it fits a transaction (EIP-7825) with headroom."""
 
 _CALLDATA_BUDGET = 100_000
 _ITEM_BYTES = 700
@@ -66,8 +66,13 @@ class Post:
         jobs: Sequence[Job],
         calldata: Callable[[Sequence[Job]], Awaitable[bytes]],
         setback: Callable[[Job, str], JobMove],
+        notice_gas: Callable[[Job], int],
     ) -> None:
-        """Submits what the chain would take; moves the others by `setback(job, reason)`."""
+        """Submits what the chain would take; moves the others by `setback(job, reason)`.
+
+        An estimate holds what consumers take in a simulation: `notice_gas` of each job is added to
+        it, or a few that do otherwise in the block would have the whole batch revert.
+        """
         to = self._contract.address
         data = await calldata(jobs)
         try:
@@ -94,7 +99,9 @@ class Post:
         except ContractReverted as error:
             journal.record(await self._jobs.move([setback(job, error.message) for job in jobs]))
             return
-        await self._transact.submit(purpose, Call(to, data, gas), [job.request_id for job in kept])
+        limit = gas + sum(notice_gas(job) for job in kept)
+        ids = [job.request_id for job in kept]
+        await self._transact.submit(purpose, Call(to, data, limit), ids)
 
 
 async def abreast(posts: Iterable[Coroutine[Any, Any, None]]) -> None:
@@ -118,18 +125,18 @@ def alike(jobs: Sequence[Job], most: int) -> list[Job]:
     return [job for job in by_tries if job.attempts == tries][: max(1, most >> tries)]
 
 
-def within_one_transaction(jobs: Sequence[Job], gas_of: Callable[[Job], int]) -> list[Job]:
+def within_one_transaction(jobs: Sequence[Job], notice_gas: Callable[[Job], int]) -> list[Job]:
     """The longest prefix that fits one transaction; at least one job.
 
     Args:
-        gas_of: the callback gas that posting a job promises.
+        notice_gas: most gas of the notice that comes with posting a job.
     """
     kept: list[Job] = []
     promised = size = 0
     for job in jobs:
-        promised += gas_of(job)
+        promised += notice_gas(job)
         size += _ITEM_BYTES + len(job.result or b"")
-        if kept and (promised > _CALLBACK_GAS_BUDGET or size > _CALLDATA_BUDGET):
+        if kept and (promised > _NOTICE_GAS_BUDGET or size > _CALLDATA_BUDGET):
             break
         kept.append(job)
     return kept

@@ -49,12 +49,10 @@ class Settle:
         chain_time = max(await self._gateway.chain_time(), int(now) - _CLOCK_TOLERANCE_SECONDS)
         ready = await self._jobs.settleable(chain_time, limit=4 * self._batch, due_at=now)
         ready = await self._post.unserved(Purpose.SETTLE, ready)
-        jobs = within_one_transaction(
-            alike(ready, self._batch), lambda job: job.request.callback_gas_limit
-        )
+        jobs = within_one_transaction(alike(ready, self._batch), _notice_gas)
         if not jobs:
             return False
-        await self._post.post(Purpose.SETTLE, jobs, self._calldata, self._later)
+        await self._post.post(Purpose.SETTLE, jobs, self._calldata, self._later, _notice_gas)
         return True
 
     async def _calldata(self, jobs: Sequence[Job]) -> bytes:
@@ -70,3 +68,7 @@ class Settle:
     def _later(self, job: Job, reason: str) -> JobMove:
         """Finality has no deadline: keep trying, ever more slowly."""
         return postponed(job, reason, self._clock.now(), LONGEST_PAUSE_SECONDS)
+
+
+def _notice_gas(job: Job) -> int:
+    return job.request.notice_gas

@@ -134,7 +134,7 @@ class Convict:
                 return case
         elif now < announced + age and await self._has_time(window, announced + age - now):
             return case
-        await self._outbox.send(Purpose.PROVE, data)
+        await self._outbox.send(Purpose.PROVE, data, notice_gas=subject.request.notice_gas)
         return case
 
     async def _weighed(self, case: Case, subject: Subject, data: bytes) -> Case | None:

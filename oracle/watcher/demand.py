@@ -119,7 +119,8 @@ class Demand:
         late = [one for one in pending if window.now > one.deadline]
         if late:
             data = self._court.reveal_timeout_data(subject.request, late[0])
-            if await self._outbox.send(Purpose.TIME_OUT, data) is not None:
+            notice_gas = subject.request.notice_gas
+            if await self._outbox.send(Purpose.TIME_OUT, data, notice_gas=notice_gas) is not None:
                 _log.info("a demand was not met", request="0x" + case.request_id.hex())
             return case
         if window.is_closed:

@@ -7,7 +7,7 @@ mined, from the chain. Knows nothing of cases.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from oracle.chain.court_contract import CourtBinding
 from oracle.core.transaction import Call, Purpose, Transaction
@@ -68,9 +68,13 @@ class Outbox:
         return any(one.call.data.startswith(head) for one in now_open)
 
     async def send(
-        self, purpose: Purpose, data: bytes, to: Address | None = None
+        self, purpose: Purpose, data: bytes, to: Address | None = None, *, notice_gas: int = 0
     ) -> Estimate | None:
         """Sends a call to the court, or elsewhere; None where it is under way already.
+
+        Args:
+            notice_gas: of the notice that it ends with, whose consumer may do otherwise in a block
+                than in the simulation; added to the estimate.
 
         Raises:
             ContractReverted: the chain would refuse it now.
@@ -86,8 +90,9 @@ class Outbox:
                 "that may be paid",
                 hint="raise --max-gas-price, or wait",
             )
-        await self._require_coin(estimate)
-        call = Call(to or self._court.address, data, estimate.gas)
+        limit = estimate.gas + notice_gas
+        await self._require_coin(replace(estimate, gas=limit))
+        call = Call(to or self._court.address, data, limit)
         await self._transact.submit(purpose, call, [])
         return estimate
 

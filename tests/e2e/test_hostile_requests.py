@@ -67,6 +67,30 @@ async def test_a_consumer_that_turns_hostile_after_the_simulation_wastes_one_tra
     assert (await world.storage.jobs.totals()).reverted <= 1
 
 
+@pytest.mark.parametrize("before", ["00", ""], ids=["harmless", "without code"])
+async def test_consumers_that_turn_hostile_together_do_not_revert_their_batch(
+    world: World, before: str
+) -> None:
+    """Simulated, their notices take nothing; in the block, each takes all that it was promised."""
+    consumers = [Address(f"0x{0xBAD1000 + number:040x}") for number in range(5)]
+    asked = []
+    for consumer in consumers:
+        await world.chain.set_code(consumer, bytes.fromhex(before))
+        asked.append(await world.ask(consumer=consumer, callback_gas_limit=400_000, eager=True))
+    await world.chain.automine(False)
+    async with world.node():
+        for made in asked:
+            await world.until_job(made.id, JobState.ANSWERING)
+        for consumer in consumers:
+            await world.chain.set_code(consumer, BURNS_ALL_GAS)
+        await world.chain.mine()
+        await world.chain.automine(True)
+        await world.until_settled(*(made.id for made in asked))
+    totals = await world.storage.jobs.totals()
+    assert totals.reverted == 0
+    assert totals.transactions < 2 * len(asked), "most were answered in one batch"
+
+
 async def test_an_offer_flooded_with_dust_serves_those_who_pay(world: World) -> None:
     """Dust is taken up to the offer's capacity, and the rest waits its turn or is declined."""
     flooder = world.client_of(Person.PAYEE)

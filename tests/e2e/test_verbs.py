@@ -49,10 +49,10 @@ async def test_an_open_request_is_accepted_by_a_signature_and_answered(world: Wo
 async def test_a_request_that_names_us_beyond_our_offer_is_accepted_by_a_signature(
     world: World,
 ) -> None:
-    """There is less time than the offer wants, and enough for a node that is not busy."""
+    """Its window is longer than the offer's, and not than what the settings allow."""
     staking, owner = world.contracts.staking, world.chain.sender(Person.OWNER)
-    slow = replace(standing_offer(), min_time=3_000)
-    await owner.send(staking.address, staking.set_offer_data(world.models[DIGITS], slow))
+    brief = replace(standing_offer(), max_window=0)
+    await owner.send(staking.address, staking.set_offer_data(world.models[DIGITS], brief))
     async with world.node():
         made = await world.ask(operator=world.operator)
         assert not made.accepted

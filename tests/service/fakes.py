@@ -545,7 +545,7 @@ class Offering(Staking):
     """With an offer for any model, whatever it is asked."""
 
     async def offer(self, operator: Address, model_id: bytes) -> Offer:
-        return self.offers.get(model_id, Offer(0, 2**88 - 1, 1, 0, 2**24 - 1, 2**24 - 1))
+        return self.offers.get(model_id, Offer(0, 2**88 - 1, 1_000, 0, 2**24 - 1, 2**24 - 1))
 
 
 class Files:

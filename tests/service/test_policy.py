@@ -71,6 +71,7 @@ def test_without_a_minimum_the_own_offer_is_the_floor(
         (None, "no standing offer"),
         (replace(ANY, capacity=0), "no standing offer"),
         (replace(ANY, max_bond=20 * FEE - 1), "bond of"),
+        (replace(ANY, min_time=request().deadline - int(NOW) + 1), "own offer wants"),
     ],
 )
 def test_what_the_operator_has_not_offered_it_does_not_take_on(
@@ -154,6 +155,17 @@ async def test_requests_of_one_round_share_the_free_stake() -> None:
     assert await admitting(jobs, Registry(), Files(), Offering(free=45 * FEE)).cycle()
     states = [jobs.now(one).state for one in made]
     assert states == [JobState.ADMITTED, JobState.ADMITTED, JobState.DECLINED]
+
+
+async def test_no_more_is_admitted_than_the_offer_has_places() -> None:
+    jobs, staking = Jobs(), Staking()
+    staking.offers = {model(1).id: replace(ANY, capacity=2)}
+    made = [jobs.add(JobState.SEEN) for _ in range(3)]
+    admit = admitting(jobs, Registry(), Files(), staking)
+    assert await admit.cycle()
+    assert not await admit.cycle(), "what was admitted counts until it is bound, and then as bound"
+    states = sorted(jobs.now(one).state.name for one in made)
+    assert states == ["ADMITTED", "ADMITTED", "SEEN"]
 
 
 async def test_each_model_has_the_floor_of_its_own_offer() -> None:

@@ -175,7 +175,8 @@ async def test_more_than_one_batch_goes_out_in_one_round_but_no_more_than_there_
     None
 ):
     bench = Bench(in_flight=2)
-    jobs = [bench.computed(callback_gas_limit=8_000_000, eager=True) for _ in range(5)]
+    heavy = {"consumer": STRANGER, "callback_gas_limit": 4_000_000, "eager": True}
+    jobs = [bench.computed(**heavy) for _ in range(5)]
     assert await bench.answer.cycle()
     assert len(bench.posted) == 2
     waiting = [one for one in jobs if bench.jobs.now(one).state is JobState.COMPUTED]

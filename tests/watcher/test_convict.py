@@ -97,7 +97,7 @@ class Scene:
     async def estimate(self, _: bytes) -> Estimate:
         return Estimate(300_000, 1, 2)
 
-    async def send(self, purpose: Purpose, _: bytes) -> None:
+    async def send(self, purpose: Purpose, _: bytes, *, notice_gas: int = 0) -> None:
         if self.refusal is not None:
             raise self.refusal
         self.sent.append(purpose)
