@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from oracle.inference.model_library import ModelLibrary
 from oracle.inference.published_programs import PublishedPrograms
 from oracle.ports.clock import Clock
-from oracle.ports.publishing import ReceiptSource
+from oracle.ports.publishing import ProgramSource, ReceiptSource
 from oracle.ports.views import ViewGateway
 from oracle.settings import Settings
 from oracle.storage.trace_prover import TraceProver
@@ -19,10 +19,11 @@ from oracle.web import Server, Sources, WebLimits, application
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """An open trace store, its proofs, and where both are served."""
+    """An open trace store, its proofs, the programs here, and where all are served."""
 
     traces: FileTraceStore
     prover: TraceProver
+    programs: ProgramSource
     address: str | None
 
 
@@ -54,6 +55,6 @@ async def open_serving(
         pages = application(sources, limits)
         server = Server(pages, host=settings.serve_host, port=settings.serve_port)
         async with server:
-            yield Serving(traces, prover, server.address)
+            yield Serving(traces, prover, programs, server.address)
     finally:
         await traces.close()

@@ -29,6 +29,7 @@ from oracle.service.infer import Infer
 from oracle.service.lead import afresh
 from oracle.service.node import Duty, Step
 from oracle.service.post import Post
+from oracle.service.remake import Remake
 from oracle.service.retain import Retain
 from oracle.service.reveal import Reveal, RevealPolicy
 from oracle.service.settle import Settle
@@ -245,6 +246,7 @@ def _reveal(parts: Parts) -> Reveal:
         parts.transact,
         ports.traces,
         parts.serving.prover,
+        Remake(ports.registry, ports.engine, parts.serving.programs),
         parts.clock,
         parts.operator,
         parts.sender,

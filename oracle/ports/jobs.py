@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Protocol, TypedDict
 
@@ -147,6 +147,12 @@ class JobStore(Protocol):
 
     async def jobs_of(self, request_ids: Sequence[bytes]) -> Sequence[Job]:
         """Those of these jobs that there are, in no particular order."""
+        ...
+
+    async def standing_in(
+        self, states: Sequence[JobState], request_ids: Sequence[bytes]
+    ) -> Set[bytes]:
+        """Those of these requests whose jobs are in one of the states."""
         ...
 
     async def jobs(

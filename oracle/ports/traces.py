@@ -28,12 +28,12 @@ class TraceHold:
 
     root: bytes
     holder: bytes
-    keep_until: float
+    owed_until: float
 
 
 @dataclass(frozen=True, slots=True)
 class TraceUsage:
-    """Bytes on the disk; `held_bytes` are those that must not be dropped."""
+    """Bytes on the disk; `held_bytes` are those that are owed, and must not be dropped."""
 
     traces: int
     used_bytes: int
@@ -43,7 +43,10 @@ class TraceUsage:
 
 
 class TraceStore(Protocol):
-    """Traces until their challenge windows close. Requests with the same root share a trace."""
+    """Traces until their challenge windows close, and for a day more where there is room.
+
+    Requests with the same root share a trace.
+    """
 
     @property
     def trouble(self) -> str | None:
@@ -65,8 +68,12 @@ class TraceStore(Protocol):
         """Says when holds end. Those of traces that are not here are logged and skipped."""
         ...
 
+    async def holds(self) -> Sequence[TraceHold]:
+        """Those that have a time and were not over at the last sweep."""
+        ...
+
     async def sweep(self, now: float) -> int:
-        """Drops the traces that nobody holds at `now`, by the chain's clock; how many.
+        """Drops the traces that nobody has held for a day at `now`, by the chain's clock; how many.
 
         Until the first sweep, everything counts as held.
         """

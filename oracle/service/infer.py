@@ -4,9 +4,10 @@ An input the model cannot take, once we are bound, is answered with the empty re
 just that (docs/protocol.md): silence would be slashed. So is a run whose outputs fit no
 transaction. What is saved is never computed or signed again: where the signer gives no signature,
 the result waits for it. A program's trace is kept before its root is signed: a demand to show it
-may follow. A request whose run ended the inference process is run alone the next time, after all
-others, and is given up at the second: it may cost its own answer and nobody else's. A group whose
-run fails as a whole, of memory say, is run in parts. Knows no transaction.
+may follow. Where it cannot be kept, a second run must come to the same one. A request whose run
+ended the inference process is run alone the next time, after all others, and is given up at the
+second: it may cost its own answer and nobody else's. A group whose run fails as a whole, of memory
+say, is run in parts. Knows no transaction.
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ from oracle.service.group_size import GroupSizes
 from oracle.service.journal import short
 from oracle.service.policy import MOST_STRIKES
 from oracle.service.postpone import postponed
+from oracle.service.remake import trace_again
+from oracle.service.retain import owed_until
 from oracle.service.sign import UNANSWERABLE, Outcome, SignAnswers, saved_outcome
 
 _log = structlog.get_logger("oracle.infer")
@@ -66,9 +69,6 @@ _LOOKED_UP_AGAIN_SECONDS = 5.0
 
 _SUSPECTS_APART_SECONDS = 5.0
 """One suspect a round, so that what arrives meanwhile waits for no more than one."""
-
-_TRACE_MARGIN_SECONDS = 86_400
-"""A trace outlives the latest end of its window by a day, for those who come late."""
 
 _Runnable: TypeAlias = tuple[Job, Tensors, int]
 """A job with its inputs and how many rows they have."""
@@ -391,6 +391,8 @@ class Infer:
             return [*kept, *traced], []
         except StorageError as error:
             if len(traced) == 1:
+                if await self._comes_again(traced[0], error):
+                    return [*kept, *traced], []
                 return kept, [self._unusable(traced[0].job, error)]
         refused: list[JobMove] = []
         for done in traced:
@@ -398,6 +400,20 @@ class Infer:
             kept += saved
             refused += moves
         return kept, refused
+
+    async def _comes_again(self, done: Outcome, error: StorageError) -> bool:
+        """Whether a trace that is not kept can be made again; silence would cost twice the fee."""
+        try:
+            await trace_again(self._registry, self._engine, done.job, done.trace_root)
+        except OracleError as differs:
+            _log.info("not made again", request=short(done.job.request_id), error=differs.message)
+            return False
+        _log.warning(
+            "a trace is not kept: if it is demanded, it is made again",
+            request=short(done.job.request_id),
+            error=error.message,
+        )
+        return True
 
     async def _save(self, traced: Sequence[Outcome]) -> None:
         if not traced:
@@ -407,11 +423,7 @@ class Infer:
         )
         await self._traces.keep_until(
             [
-                TraceHold(
-                    done.trace_root,
-                    done.job.request_id,
-                    done.job.request.deadline + done.job.request.window + _TRACE_MARGIN_SECONDS,
-                )
+                TraceHold(done.trace_root, done.job.request_id, owed_until(done.job.request))
                 for done in traced
             ]
         )

@@ -1,8 +1,8 @@
 """Meets demands to reveal leaves of our traces: found, kept, answered in time, loudly.
 
 Whoever demands and gets nothing has our bond, so a demand is on record before it is answered, and
-is tried until it is met or too late. A demand of more rows than there are is dismissed. Knows
-neither who demands nor why.
+is tried until it is met or too late. A trace that is not here is made again. A demand of more rows
+than there are is dismissed. Knows neither who demands nor why.
 """
 
 from __future__ import annotations
@@ -29,12 +29,10 @@ from oracle.ports.sending import Sending, TransactionGateway, TransactionStore
 from oracle.ports.traces import TraceHold, TraceStore
 from oracle.service.journal import short
 from oracle.service.lead import Lead
+from oracle.service.remake import Remake
+from oracle.service.retain import owed_until
 
 _log = structlog.get_logger("oracle.reveal")
-
-_TRACE_MARGIN_SECONDS = 86_400
-"""A trace outlives the latest end of its window by a day, for those who come late."""
-
 
 _DISPUTABLE = (
     JobState.COMPUTED,
@@ -77,6 +75,7 @@ class Reveal:
         transact: Sending,
         traces: TraceStore,
         opener: TraceOpener,
+        remake: Remake,
         clock: Clock,
         operator: Address,
         sender: Address,
@@ -94,6 +93,7 @@ class Reveal:
         self._transact = transact
         self._traces = traces
         self._opener = opener
+        self._remake = remake
         self._clock = clock
         self._operator = operator
         self._sender = sender
@@ -185,16 +185,15 @@ class Reveal:
     async def _hold(self, demand: RevealDemand) -> None:
         """The answer may be disputed for longer now, so its trace is kept for longer."""
         job = await self._jobs.job(demand.request_id)
-        until = demand.deadline + demand.window
-        if job is not None:
-            until = max(until, job.request.deadline + job.request.window)
-        hold = TraceHold(
-            demand.commitment.trace_root, demand.request_id, until + _TRACE_MARGIN_SECONDS
-        )
+        if job is None:
+            return
+        until = owed_until(job.request, extended_to=demand.deadline + demand.window)
+        hold = TraceHold(demand.commitment.trace_root, demand.request_id, until)
         await self._traces.keep_until([hold])
 
     async def _is_ours(self, demand: RevealDemand) -> bool:
-        """Whether this worker is to see to a demand: it has the trace, or leads and nobody has."""
+        """Whether this worker is to see to a demand: it has the trace, or leads where nobody has
+        it."""
         root = demand.commitment.trace_root
         if await self._traces.find(root) is not None:
             if demand not in self._held:
@@ -213,12 +212,7 @@ class Reveal:
         if demand.request_id in await self._transactions.under_way(Purpose.REVEAL):
             return True
         now = self._clock.now()
-        if now - self._missed.setdefault(demand, now) < _OTHERS_HAVE_SECONDS:
-            return True
-        raise StorageError(
-            f"no worker that lives has shown the trace 0x{root.hex()}, which is not here",
-            hint="start the worker that computed it, on its data directory, before the deadline",
-        )
+        return now - self._missed.setdefault(demand, now) < _OTHERS_HAVE_SECONDS
 
     async def _answer(self, demand: RevealDemand) -> bool:
         job = await self._jobs.job(demand.request_id)
@@ -276,23 +270,38 @@ class Reveal:
         self._refused.discard(demand)
 
     async def _written(self, demand: RevealDemand, job: Job) -> bytes:
-        root, leaves = demand.commitment.trace_root, demand.leaves
+        root = demand.commitment.trace_root
         if root == no_rows_root(demand.program_root):
             return self._court.dismiss_data(job.request, demand, 0, ZERO_BYTES32)
-        rows, tree_root = await self._opener.claim(root)
+        try:
+            return await self._shown(self._opener, demand, job)
+        except (NotFound, StorageError) as lost:
+            return await self._shown(await self._made_again(demand, job, lost), demand, job)
+
+    async def _shown(self, opener: TraceOpener, demand: RevealDemand, job: Job) -> bytes:
+        root, leaves = demand.commitment.trace_root, demand.leaves
+        rows, tree_root = await opener.claim(root)
         if rows != leaves.rows:
             return self._court.dismiss_data(job.request, demand, rows, tree_root)
-        try:
-            opening = await self._opener.open_leaves(
-                root,
-                row=leaves.row,
-                tensor=leaves.tensor,
-                first=leaves.first,
-                count=leaves.count,
-            )
-        except NotFound as error:
-            raise StorageError(f"the trace is lost: {error.message}") from error
+        opening = await opener.open_leaves(
+            root, row=leaves.row, tensor=leaves.tensor, first=leaves.first, count=leaves.count
+        )
         return self._court.reveal_data(job.request, demand, opening.data, opening.path)
+
+    async def _made_again(
+        self, demand: RevealDemand, job: Job, lost: NotFound | StorageError
+    ) -> TraceOpener:
+        root = demand.commitment.trace_root
+        try:
+            opener = await self._remake.opener(job, root)
+        except OracleError as error:
+            raise StorageError(
+                f"the trace is lost: {lost.message}; and it is not made again: {error.message}",
+                hint="put the traces back, or start the worker that computed it on its data "
+                "directory, before the deadline",
+            ) from error
+        _log.warning("a trace was made again", root=f"0x{root.hex()}", why=lost.message)
+        return opener
 
 
 def demand_facts(demand: RevealDemand) -> dict[str, object]:

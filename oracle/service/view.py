@@ -39,8 +39,8 @@ from oracle.ports.signing import Handover, Signer
 from oracle.ports.traces import TraceHold, TraceStore, TraceToKeep
 from oracle.ports.views import ViewAnswer, ViewQuestion, ViewStore
 from oracle.service.journal import short
+from oracle.service.retain import owed_until
 from oracle.service.view_poison import Poison
-from oracle.service.view_promises import DAY_SECONDS
 from oracle.service.view_signing import SignViews
 from oracle.service.view_terms import ViewTerms
 from oracle.service.view_vouchers import Due, ViewVouchers
@@ -257,7 +257,7 @@ class Views:
         if found.trace is not None:
             await self._traces.save([TraceToKeep(request_id, found.trace)])
             allowance = self._terms.rules.dispute_allowance
-            until = request.deadline + request.window + allowance + DAY_SECONDS
+            until = owed_until(request) + allowance
             await self._traces.keep_until([TraceHold(trace_root, request_id, until)])
         return answer
 

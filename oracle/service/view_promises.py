@@ -7,7 +7,6 @@ another run would give. Runs and signs nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 from oracle.core.job import Job
 from oracle.core.receipt import Answer
@@ -16,10 +15,8 @@ from oracle.core.types import ZERO_BYTES32
 from oracle.ports.jobs import JobStore
 from oracle.ports.traces import TraceHold, TraceStore
 from oracle.ports.views import ViewAnswer, ViewStore
+from oracle.service.retain import owed_until
 from oracle.service.sign import SIGNATURE_KIND
-
-DAY_SECONDS: Final = 86_400
-"""Traces are held for a day longer than they can be asked for, for those who come late."""
 
 
 class ViewPromises:
@@ -46,11 +43,7 @@ class ViewPromises:
             key: one for key, one in known.items() if await self._stands(one, reserved.get(key))
         }
         holds = [
-            TraceHold(
-                one.trace_root,
-                one.request_id,
-                one.request.deadline + one.request.window + DAY_SECONDS,
-            )
+            TraceHold(one.trace_root, one.request_id, owed_until(one.request))
             for one in found.values()
             if one.trace_root != ZERO_BYTES32
         ]

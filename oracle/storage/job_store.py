@@ -5,7 +5,7 @@ Each method is one database transaction. Knows what a job may become only throug
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, or_, select
@@ -220,6 +220,20 @@ class SqlJobStore:
             for chunk in chunks(request_ids):
                 query = select(jobs).where(jobs.c.request_id.in_(chunk))
                 found += [job_of_row(row) for row in connection.execute(query).mappings()]
+            return found
+
+        return await self._database.read(work)
+
+    async def standing_in(
+        self, states: Sequence[JobState], request_ids: Sequence[bytes]
+    ) -> Set[bytes]:
+        def work(connection: Connection) -> set[bytes]:
+            found: set[bytes] = set()
+            for chunk in chunks(request_ids):
+                query = select(jobs.c.request_id).where(
+                    jobs.c.request_id.in_(chunk), jobs.c.state.in_(states)
+                )
+                found.update(connection.scalars(query))
             return found
 
         return await self._database.read(work)

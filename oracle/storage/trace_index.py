@@ -35,7 +35,7 @@ from oracle.ports.publishing import PublishedTrace
 from oracle.ports.traces import TraceHold
 from oracle.storage.types import BYTES32
 
-FORMAT = 1
+FORMAT = 2
 
 _metadata = MetaData()
 
@@ -57,7 +57,7 @@ _holds = Table(
     _metadata,
     Column("root", ForeignKey(_traces.c.root, ondelete="CASCADE"), primary_key=True),
     Column("holder", BYTES32, primary_key=True),
-    Column("keep_until", Double),
+    Column("owed_until", Double),
 )
 
 
@@ -94,8 +94,8 @@ def add(
         )
         connection.execute(
             insert(_holds)
-            .values(root=trace.root, holder=holder, keep_until=None)
-            .on_conflict_do_update(index_elements=["root", "holder"], set_={"keep_until": None})
+            .values(root=trace.root, holder=holder, owed_until=None)
+            .on_conflict_do_update(index_elements=["root", "holder"], set_={"owed_until": None})
         )
 
 
@@ -105,10 +105,16 @@ def hold(connection: Connection, holds: Sequence[TraceHold]) -> int:
         connection.execute(
             update(_holds)
             .where(_holds.c.root == one.root, _holds.c.holder == one.holder)
-            .values(keep_until=one.keep_until)
+            .values(owed_until=one.owed_until)
         ).rowcount
         for one in holds
     )
+
+
+def owed(connection: Connection, now: float) -> list[TraceHold]:
+    """The holds that end at `now` or later; not those whose end is not known yet."""
+    query = select(_holds).where(_holds.c.owed_until >= now)
+    return [TraceHold(row.root, row.holder, row.owed_until) for row in connection.execute(query)]
 
 
 def find(connection: Connection, root: bytes) -> PublishedTrace | None:
@@ -130,7 +136,7 @@ def recent(connection: Connection, most: int) -> list[PublishedTrace]:
 
 def expired(connection: Connection, now: float) -> list[tuple[bytes, int]]:
     """(root, bytes charged) of what nobody holds any more; what was let go first comes first."""
-    last = select(func.max(_holds.c.keep_until)).where(_holds.c.root == _traces.c.root)
+    last = select(func.max(_holds.c.owed_until)).where(_holds.c.root == _traces.c.root)
     query: Select[Any] = (
         select(_traces.c.root, _traces.c.charged)
         .where(~_still_held(now))
@@ -157,7 +163,7 @@ def sums(connection: Connection, now: float) -> tuple[int, int, int]:
 
 
 def _still_held(now: float) -> Exists:
-    until = _holds.c.keep_until
+    until = _holds.c.owed_until
     return exists().where(_holds.c.root == _traces.c.root, until.is_(None) | (until >= now))
 
 

@@ -1,9 +1,10 @@
 """Keeps every trace until the last challenge window over it has closed, within a disk budget.
 
 Files first, index second, so that a process killed anywhere leaves whole traces and strays that the
-next start removes. Expired traces make room, the oldest first; a trace that is still owed is never
-dropped, and one that does not fit is refused loudly. What is owed is told by the time of the last
-sweep, not by this machine's clock. Knows nothing of answers or of HTTP.
+next start removes. What is owed no more is kept for a day for those who come late, and makes room
+before that where it is wanted, the oldest first; what is owed is never dropped, and a trace that
+does not fit is refused loudly. What is owed is told by the time of the last sweep, not by this
+machine's clock. Knows nothing of answers or of HTTP.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import structlog
 
@@ -27,6 +28,8 @@ from oracle.storage.trace_files import TraceFiles, byte_count, charged
 _log = structlog.get_logger("oracle.traces")
 
 Result = TypeVar("Result")
+
+_LATECOMERS_SECONDS: Final = 86_400
 
 
 class FileTraceStore:
@@ -48,7 +51,10 @@ class FileTraceStore:
         """What the operator must see to; None where all is well."""
         if self._lost:
             some = ", ".join(f"0x{root.hex()[:8]}…" for root in sorted(self._lost)[:3])
-            return f"{len(self._lost)} traces that are owed are gone from the disk: {some}"
+            return (
+                f"{len(self._lost)} traces that are owed are gone from the disk, and are made "
+                f"again where they are demanded: {some}"
+            )
         return self._refused
 
     async def save(self, traces: Sequence[TraceToKeep]) -> None:
@@ -68,8 +74,13 @@ class FileTraceStore:
         if known < len(holds):
             _log.warning("holds of traces that are not here", count=len(holds) - known)
 
+    async def holds(self) -> Sequence[TraceHold]:
+        """Those that have a time and were not over at the last sweep."""
+        as_of = self._swept_as_of
+        return await self._index.read(lambda connection: trace_index.owed(connection, as_of))
+
     async def sweep(self, now: float) -> int:
-        """Drops the traces that nobody holds at `now`, by the chain's clock; how many."""
+        """Drops the traces that nobody has held for a day at `now`, by the chain's clock."""
         return await self._uninterrupted(self._sweep(now))
 
     async def usage(self) -> TraceUsage:
@@ -150,7 +161,7 @@ class FileTraceStore:
             )
             raise TraceStoreFull(
                 self._refused,
-                hint="raise trace_budget_bytes, or take on less until challenge windows close",
+                hint="raise trace_budget_bytes; what is demanded of it is made again",
             )
         excess = used + wanted - self._budget
         if excess <= 0:
@@ -166,17 +177,23 @@ class FileTraceStore:
     async def _sweep(self, now: float) -> int:
         async with self._writing:
             self._swept_as_of = now
+            long_over = now - _LATECOMERS_SECONDS
             roots = [
                 root
                 for root, _ in await self._index.read(
-                    lambda connection: trace_index.expired(connection, now)
+                    lambda connection: trace_index.expired(connection, long_over)
                 )
             ]
             await self._drop(roots)
             self._lost -= set(roots)
-            if self._refused and roots:
+            if self._refused and await self._has_room():
                 self._refused = None
             return len(roots)
+
+    async def _has_room(self) -> bool:
+        """Whether no more than half of the budget is owed: refused once, it is said until then."""
+        usage = await self.usage()
+        return usage.held_bytes <= usage.budget_bytes // 2
 
     async def _drop(self, roots: Sequence[bytes]) -> None:
         """The index first: a file without a row is a stray, a row without a file a loss."""

@@ -6,7 +6,7 @@ Only what the services ask for is there; each fake keeps what a test wants to lo
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
@@ -230,6 +230,11 @@ class Jobs:
 
     async def jobs_of(self, request_ids: Sequence[bytes]) -> Sequence[Job]:
         return [self.table[one] for one in request_ids if one in self.table]
+
+    async def standing_in(
+        self, states: Sequence[JobState], request_ids: Sequence[bytes]
+    ) -> Set[bytes]:
+        return {job.request_id for job in await self.jobs_of(request_ids) if job.state in states}
 
     async def jobs(
         self, states: Sequence[JobState], *, limit: int, due_at: float | None = None
@@ -590,7 +595,7 @@ class Traces:
 
     def __init__(self) -> None:
         self.kept: dict[bytes, TraceToKeep] = {}
-        self.holds: dict[bytes, float] = {}
+        self.until: dict[bytes, float] = {}
         self.full = False
         self.trouble: str | None = None
 
@@ -600,7 +605,14 @@ class Traces:
         self.kept |= {one.root: one for one in traces}
 
     async def keep_until(self, holds: Sequence[TraceHold]) -> None:
-        self.holds |= {one.holder: one.keep_until for one in holds}
+        self.until |= {one.holder: one.owed_until for one in holds}
+
+    async def holds(self) -> Sequence[TraceHold]:
+        return [
+            TraceHold(root, one.holder, self.until[one.holder])
+            for root, one in self.kept.items()
+            if one.holder in self.until
+        ]
 
     async def sweep(self, now: float) -> int:
         return 0

@@ -316,13 +316,26 @@ async def test_a_trace_is_kept_before_its_root_is_signed() -> None:
     assert done.answer is not None
     assert done.answer.trace_root == b"\x05" * 32
     assert bench.traces.kept[b"\x05" * 32].holder == job.request_id
-    assert bench.traces.holds[job.request_id] > job.request.deadline + job.request.window
+    assert bench.traces.until[job.request_id] > job.request.deadline + job.request.window
 
 
-async def test_what_cannot_be_kept_is_not_signed_and_tried_again() -> None:
+async def test_what_cannot_be_kept_is_signed_where_a_second_run_comes_to_the_same() -> None:
     bench = Bench()
     job = bench.bound()
     bench.engine.behave = lambda _: traced(b"\x05" * 32)
+    bench.traces.full = True
+    await bench.infer.cycle()
+    done = bench.jobs.now(job)
+    assert done.state is JobState.COMPUTED
+    assert done.answer is not None
+    assert done.answer.trace_root == b"\x05" * 32
+    assert (bench.engine.runs, bench.traces.kept) == (2, {})
+
+
+async def test_what_can_neither_be_kept_nor_made_again_is_not_signed() -> None:
+    bench = Bench()
+    job = bench.bound()
+    bench.engine.behave = lambda _: traced(bench.engine.runs.to_bytes(32, "big"))
     bench.traces.full = True
     await bench.infer.cycle()
     waiting = bench.jobs.now(job)

@@ -2,30 +2,87 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from oracle.errors import StorageError
+from oracle.core.job import JobState
+from oracle.core.request import data_hash
+from oracle.errors import StorageError, TraceStoreFull
 from oracle.ports.inference import CommittedTrace
 from oracle.ports.traces import TraceHold, TraceToKeep
 from oracle.program.instruction import Trace
-from oracle.service.retain import Retain
-from oracle.storage.trace_store import open_trace_store
-from tests.service.fakes import NOW, Clock, Jobs, Traces, block
+from oracle.service.retain import Retain, owed_until
+from oracle.storage.trace_store import FileTraceStore, open_trace_store
+from tests.service.fakes import NOW, Clock, Jobs, Traces, block, request
 
 ROOT, HOLDER = b"\x09" * 32, b"\x07" * 32
 DAYS = 86_400
+FILE = 4_096
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[FileTraceStore]:
+    opened = open_trace_store(tmp_path, budget_bytes=2 * FILE, clock=Clock())
+    yield opened
+    await opened.close()
+
+
+def kept(holder: bytes, root: bytes) -> TraceToKeep:
+    trace = Trace(((np.zeros(4, np.float32),),))
+    return TraceToKeep(holder, CommittedTrace(root, b"\1" * 32, trace))
+
+
+async def test_what_is_over_makes_room_before_its_last_second(store: FileTraceStore) -> None:
+    """Or a requester fills the disk with requests that are settled in seconds."""
+    jobs = Jobs()
+    retain = Retain(store, jobs)  # type: ignore[arg-type]
+    settled, answered = jobs.add(JobState.SETTLED), jobs.add(JobState.ANSWERED)
+    traces = {one: kept(one.request_id, data_hash(one.request_id)) for one in (settled, answered)}
+    await store.save([*traces.values()])
+    await store.keep_until(
+        [TraceHold(one.root, one.holder, owed_until(job.request)) for job, one in traces.items()]
+    )
+    jobs.blocks = [replace(block(1), timestamp=int(NOW))]
+    await retain.cycle()
+    assert (await store.usage()).held_bytes == FILE
+    assert await store.find(traces[settled].root) is not None, "until there is need of its room"
+    another = kept(HOLDER, ROOT)
+    await store.save([another])
+    assert await store.find(traces[settled].root) is None
+    assert await store.find(traces[answered].root) is not None
+    await retain.cycle()
+    with pytest.raises(TraceStoreFull):
+        await store.save([kept(HOLDER, b"\x0a" * 32)])
+
+
+async def test_an_answer_that_may_still_be_mined_keeps_its_trace(store: FileTraceStore) -> None:
+    jobs = Jobs()
+    given_up = jobs.add(JobState.FAILED)
+    one = kept(given_up.request_id, ROOT)
+    await store.save([one, kept(HOLDER, b"\x0a" * 32)])
+    await store.keep_until([TraceHold(ROOT, one.holder, owed_until(given_up.request))])
+    jobs.blocks = [replace(block(1), timestamp=int(NOW))]
+    await Retain(store, jobs).cycle()  # type: ignore[arg-type]
+    assert (await store.usage()).held_bytes == 2 * FILE
+
+
+def test_a_demand_makes_what_is_owed_last_longer_and_never_shorter() -> None:
+    asked = request()
+    latest = owed_until(asked)
+    assert latest > asked.deadline + asked.window
+    assert owed_until(asked, extended_to=asked.deadline) == latest
+    assert owed_until(asked, extended_to=asked.deadline + asked.window + 7) == latest + 7
 
 
 async def test_a_trace_is_owed_until_the_chain_has_passed_its_window(tmp_path: Path) -> None:
     clock, jobs = Clock(), Jobs()
     store = open_trace_store(tmp_path, budget_bytes=10**9, clock=clock)
     retain = Retain(store, jobs)  # type: ignore[arg-type]
-    trace = Trace(((np.zeros(4, np.float32),),))
-    await store.save([TraceToKeep(HOLDER, CommittedTrace(ROOT, b"\1" * 32, trace))])
+    await store.save([kept(HOLDER, ROOT)])
     await store.keep_until([TraceHold(ROOT, HOLDER, NOW + DAYS)])
 
     clock.seconds = NOW + 30 * DAYS
@@ -37,7 +94,7 @@ async def test_a_trace_is_owed_until_the_chain_has_passed_its_window(tmp_path: P
     assert (await store.usage()).held_bytes > 0
 
     clock.seconds = NOW - DAYS
-    jobs.blocks.append(replace(block(2), timestamp=int(NOW) + DAYS + 1))
+    jobs.blocks.append(replace(block(2), timestamp=int(NOW) + 2 * DAYS + 1))
     assert not await retain.cycle(), "there is nothing to do at once again"
     assert await store.find(ROOT) is None
     await store.close()

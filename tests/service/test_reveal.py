@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,12 +13,19 @@ import pytest
 from oracle.chain.court_contract import CourtBinding
 from oracle.core.dispute import DemandedLeaves, RevealDemand
 from oracle.core.event import BlockRef
-from oracle.core.job import JobState
+from oracle.core.job import Job, JobState
 from oracle.core.receipt import AnswerCommitment
 from oracle.core.transaction import Attempt, Call, Fees, Purpose, TransactionState
 from oracle.core.types import Address
-from oracle.errors import ChainUnreachable, ContractReverted, StorageError
-from oracle.ports.publishing import PublishedTrace
+from oracle.errors import (
+    ChainUnreachable,
+    ContractReverted,
+    NotFound,
+    OracleError,
+    StorageError,
+    TraceMismatch,
+)
+from oracle.ports.publishing import PublishedTrace, TraceOpener
 from oracle.service.attempts import TransactPolicy
 from oracle.service.reveal import Reveal, RevealPolicy
 from oracle.service.transact import Transact
@@ -90,16 +98,36 @@ class Shown:
 
 
 class Opener:
+    """Opens what is kept; `damaged` is kept and no good."""
+
     def __init__(self, traces: Traces) -> None:
         self._traces = traces
+        self.damaged = False
 
     async def claim(self, root: bytes) -> tuple[int, bytes]:
         if await self._traces.find(root) is None:
-            raise StorageError(f"trace 0x{root.hex()} is not kept here")
+            raise NotFound(f"trace 0x{root.hex()} is not kept here")
         return 1, b"\x01" * 32
 
     async def open_leaves(self, root: bytes, **_: int) -> Shown:
+        if self.damaged:
+            raise StorageError(f"trace 0x{root.hex()} is damaged")
         return Shown()
+
+
+class Again:
+    """Makes traces again, unless there is a reason why not."""
+
+    def __init__(self) -> None:
+        self.made: list[bytes] = []
+        self.fails: OracleError | None = TraceMismatch("it comes out otherwise")
+
+    async def opener(self, job: Job, root: bytes) -> TraceOpener:
+        if self.fails is not None:
+            raise self.fails
+        self.made.append(root)
+        traces = Kept()
+        return Opener(traces)  # type: ignore[return-value]
 
 
 class Kept(Traces):
@@ -144,6 +172,7 @@ class Bench:
             31337,
             TransactPolicy(),
         )
+        self.opener, self.again = Opener(self.traces), Again()
         self.reveal = Reveal(
             self,
             self,
@@ -154,7 +183,8 @@ class Bench:
             self.gateway,
             transact,
             self.traces,
-            Opener(self.traces),  # type: ignore[arg-type]
+            self.opener,  # type: ignore[arg-type]
+            self.again,  # type: ignore[arg-type]
             self.clock,
             OPERATOR,
             SIGNER.address,
@@ -294,6 +324,49 @@ async def test_a_closed_demand_that_nobody_can_meet_is_not_opened_again(
         assert await bench.pending() == []
         bench.chain.number += 1
     assert bench.own() == []
+
+
+# ---- traces that are not here, or no good
+
+
+@pytest.mark.parametrize("why", ["lost", "damaged"])
+async def test_a_trace_that_is_not_to_be_had_is_made_again(bench: Bench, why: str) -> None:
+    bench.again.fails = None
+    bench.opener.damaged = why == "damaged"
+    bench.traces.here = set() if why == "lost" else bench.traces.here
+    assert await bench.reveal.cycle()
+    assert bench.own() == [bench.reveal_data()]
+    assert bench.again.made == [TRACE_ROOT]
+
+
+async def test_what_comes_out_otherwise_is_not_shown_and_tried_again(bench: Bench) -> None:
+    bench.traces.here = set()
+    with pytest.raises(StorageError, match=r"is not kept here; .* it comes out otherwise") as found:
+        await bench.reveal.cycle()
+    assert "before the deadline" in (found.value.hint or "")
+    assert (bench.own(), await bench.reveal.owed()) == ([], [])
+    bench.again.fails = None
+    assert await bench.reveal.cycle()
+    assert bench.own() == [bench.reveal_data()]
+
+
+async def test_a_trace_that_is_here_is_not_made_again(bench: Bench) -> None:
+    bench.again.fails = None
+    assert await bench.reveal.cycle()
+    assert bench.again.made == []
+
+
+async def test_another_worker_has_a_while_to_show_what_it_may_have(bench: Bench) -> None:
+    bench.traces.here, bench.again.fails = set(), None
+    leads = SimpleNamespace(chain=SimpleNamespace(held=True), alone=False)
+    bench.reveal._lead = leads  # type: ignore[assignment]
+    assert not await bench.reveal.cycle()
+    bench.clock.seconds += 19
+    assert not await bench.reveal.cycle()
+    assert bench.again.made == []
+    bench.clock.seconds += 2
+    assert await bench.reveal.cycle()
+    assert bench.own() == [bench.reveal_data()]
 
 
 # ---- what a worker that is gone has saved

@@ -39,6 +39,7 @@ from oracle.program.instruction import Trace
 from oracle.service import sign, view
 from oracle.service.infer import Infer
 from oracle.service.policy import Policy
+from oracle.service.retain import owed_until
 from oracle.service.view import Views
 from oracle.service.view_limits import Buckets, network_of
 from oracle.service.view_promises import ViewPromises
@@ -302,8 +303,8 @@ async def test_a_program_is_signed_with_its_trace_kept() -> None:
     bench = Bench(tier=Tier.ROUNDED)
     found = await bench.answer()
     assert found.trace_root == ROOT
-    until = found.request.deadline + found.request.window + 100 + 86_400
-    assert bench.traces.holds == {found.request_id: until}
+    until = owed_until(found.request) + 100
+    assert bench.traces.until == {found.request_id: until}
     bench.traces.kept.clear()  # killed before it was kept, and before anything was signed
     bench.store.rows[found.request_id] = replace(
         found, signer=None, accept_signature=b"", answer_signature=b""
@@ -327,8 +328,7 @@ async def test_a_job_of_a_view_is_answered_by_what_is_on_record() -> None:
     assert now.answer is not None
     assert now.answer.trace_root == ROOT
     assert bench.engine.runs == 1, "it is not run again"
-    request = found.request
-    assert bench.traces.holds[job.request_id] == request.deadline + request.window + 86_400
+    assert bench.traces.until[job.request_id] == owed_until(found.request)
 
 
 async def test_a_job_of_a_view_whose_trace_was_never_kept_is_run() -> None:
@@ -382,8 +382,8 @@ async def test_views_are_forgotten_and_their_traces_let_go() -> None:
     bench.jobs.blocks.append(replace(block(6), timestamp=deadline + 601))
     await bench.views.cycle()
     assert not bench.store.rows
-    assert bench.traces.holds[idle.request_id] == 0.0
-    assert bench.traces.holds[sent.request_id] > deadline
+    assert bench.traces.until[idle.request_id] == 0.0
+    assert bench.traces.until[sent.request_id] > deadline
 
 
 # ---- what is refused

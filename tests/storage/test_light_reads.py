@@ -24,3 +24,13 @@ async def test_several_jobs_are_read_at_once_and_unknown_ones_left_out(storage: 
     found = await storage.jobs.jobs_of([*wanted, new_id()])
     assert {job.request_id: job for job in found} == {job.request_id: job for job in jobs[1:]}
     assert await storage.jobs.jobs_of([]) == []
+
+
+async def test_who_stands_where_is_told_without_reading_jobs(storage: Storage) -> None:
+    computed = await bring_to(storage, seen(10), JobState.COMPUTED)
+    settled = await bring_to(storage, seen(10), JobState.SETTLED)
+    asked = [computed.request_id, settled.request_id, new_id()]
+    over = (JobState.SETTLED, JobState.SLASHED)
+    assert await storage.jobs.standing_in(over, asked) == {settled.request_id}
+    assert await storage.jobs.standing_in(over, []) == set()
+    assert await storage.jobs.standing_in((JobState.LOST,), asked) == set()

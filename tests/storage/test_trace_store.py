@@ -31,6 +31,7 @@ PROGRAM = small_program(
 ROOT = program_root(PROGRAM)
 FILE = 4_096
 """What one of these small traces is charged."""
+DAY = 86_400
 
 
 class StoppedClock:
@@ -112,12 +113,15 @@ async def test_what_is_not_kept_is_not_found(store: FileTraceStore) -> None:
         await store.read(b"../../etc/passwd", 0, 10)
 
 
-async def test_a_sweep_drops_what_is_over_and_nothing_else(store: FileTraceStore) -> None:
+async def test_a_sweep_drops_what_is_long_over_and_nothing_else(store: FileTraceStore) -> None:
     over, open_, unknown = kept(1), kept(2), kept(3)
     await store.save([over, open_, unknown])
     await store.keep_until([until(over, 500), until(open_, 2000)])
-    assert await store.sweep(500) == 0, "a window is closed after its last second"
-    assert await store.sweep(1000) == 1
+    assert await store.sweep(501) == 0
+    assert (await store.usage()).held_bytes == 2 * FILE
+    assert await store.find(over.root) is not None, "for those who come late"
+    assert await store.sweep(500 + DAY) == 0, "a day is over after its last second"
+    assert await store.sweep(501 + DAY) == 1
     assert await store.find(over.root) is None
     with pytest.raises(NotFound):
         await store.read(over.root, 0, 1)
@@ -131,14 +135,24 @@ async def test_a_shared_trace_waits_for_the_last_request(store: FileTraceStore) 
     await store.save([first])
     await store.keep_until([until(first, 500)])
     await store.save([second])
-    assert await store.sweep(1000) == 0
+    assert await store.sweep(1000 + DAY) == 0
     await store.keep_until([until(second, 700)])
-    assert await store.sweep(600) == 0
+    assert await store.sweep(600 + DAY) == 0
     await store.save([second])  # computed again after a reorg: its window is unknown again
     assert await store.sweep(1e9) == 0
     await store.keep_until([until(second, 700), until(kept(9), 1)])  # the last is not here
-    assert await store.sweep(701) == 1
+    assert await store.sweep(701 + DAY) == 1
     assert (await store.usage()).traces == 0
+
+
+async def test_the_holds_of_open_windows_are_told(store: FileTraceStore) -> None:
+    over, open_, unknown = kept(1), kept(2), kept(3)
+    await store.save([over, open_, unknown])
+    holds = [until(over, 500), until(open_, 2000)]
+    await store.keep_until(holds)
+    assert await store.holds() == holds, "before the first sweep"
+    await store.sweep(501)
+    assert await store.holds() == holds[1:]
 
 
 async def test_traces_that_were_let_go_make_room_oldest_first(store: FileTraceStore) -> None:
@@ -186,10 +200,26 @@ async def test_what_is_owed_is_never_dropped_for_room(
     clock.time = 1e9
     with pytest.raises(TraceStoreFull):
         await store.save([kept(7)])  # this machine's clock says nothing of windows
-    assert await store.sweep(1501) == 1
+    assert await store.sweep(1501) == 0
+    assert store.trouble is not None, "most of it is owed as before"
     await store.save([kept(7)])
     assert store.trouble is None
     assert await store.find(owed[0].root) is None
+
+
+async def test_that_there_was_no_room_is_said_until_half_of_it_is_free(
+    store: FileTraceStore,
+) -> None:
+    owed = [kept(number) for number in range(4)]
+    await store.save(owed)
+    with pytest.raises(TraceStoreFull):
+        await store.save([kept(7)])
+    await store.keep_until([until(owed[0], 1500)])
+    await store.sweep(1501)
+    assert store.trouble is not None
+    await store.keep_until([until(owed[1], 1500)])
+    await store.sweep(1502)
+    assert store.trouble is None
 
 
 async def test_all_or_none_are_saved(store: FileTraceStore) -> None:
