@@ -77,6 +77,8 @@ contract DisputeManager is IDisputeManager, ReentrancyGuardTransient {
     /// @inheritdoc IDisputeManager
     mapping(bytes32 requestId => mapping(address operator => uint96)) public equivocationSlashed;
     /// @inheritdoc IDisputeManager
+    mapping(address operator => uint64) public demandsAgainst;
+    /// @inheritdoc IDisputeManager
     mapping(address account => uint96) public claimable;
     /// @inheritdoc IDisputeManager
     uint96 public pendingBurn;
@@ -400,6 +402,7 @@ contract DisputeManager is IDisputeManager, ReentrancyGuardTransient {
             if (tag != docket.commitmentTag) revert CommitmentMismatch(requestId);
         }
         _dockets[requestId] = Docket({made: docket.made + 1, pending: docket.pending + 1, commitmentTag: tag});
+        ++demandsAgainst[commitment.operator];
     }
 
     function _requireMeetable(InferenceRequest calldata request, RevealDemand calldata demand) private view {

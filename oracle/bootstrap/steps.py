@@ -65,6 +65,7 @@ class Work:
             **parts.guards.intake.trouble(),
             "transactions": parts.transact.trouble,
             "models": self.unserved.trouble,
+            "demands": self.reveal.trouble,
             "endpoints": endpoint_trouble(parts.rpc.reports()),
         }
 

@@ -190,6 +190,11 @@ class CourtBinding(Binding):
             )
         return pending
 
+    async def demands_against(self, operator: Address, block: int) -> int:
+        """Demands ever made on answers of an operator, as of a block."""
+        made: int = await self.view("demandsAgainst", operator, block=block)
+        return made
+
     async def claimable(self, account: Address) -> int:
         """Base units that an account may claim here; shares paid at once are at the staking."""
         amount: int = await self.view("claimable", account)

@@ -98,6 +98,14 @@ class CourtContract(Protocol):
         """As of the head. Raises ChainUnreachable where the endpoint may not know it yet."""
         ...
 
+    async def demands_against(self, operator: Address, block: int) -> int:
+        """How many demands were ever made on answers of an operator, as of a block.
+
+        Raises:
+            ChainUnreachable: also where the node no longer has the state of that block.
+        """
+        ...
+
 
 class RegistryContract(Protocol):
     async def model(self, model_id: bytes) -> Model:

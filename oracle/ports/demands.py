@@ -28,6 +28,10 @@ class DemandStore(Protocol):
         """Adds demands and moves the cursor, all or nothing; those that are new."""
         ...
 
+    async def count(self) -> int:
+        """How many were ever noted."""
+        ...
+
     async def pending(self) -> Sequence[RevealDemand]:
         """Those not known to be over, the most urgent first."""
         ...

@@ -27,6 +27,7 @@ from oracle.ports.publishing import TraceOpener
 from oracle.ports.reading import HeadReader
 from oracle.ports.sending import Sending, TransactionGateway, TransactionStore
 from oracle.ports.traces import TraceHold, TraceStore
+from oracle.service.completeness import Completeness, demands_on
 from oracle.service.journal import short
 from oracle.service.lead import Lead
 from oracle.service.remake import Remake
@@ -94,6 +95,7 @@ class Reveal:
         self._traces = traces
         self._opener = opener
         self._remake = remake
+        self._completeness = Completeness(demands_on(court, demands, operator))
         self._clock = clock
         self._operator = operator
         self._sender = sender
@@ -105,6 +107,11 @@ class Reveal:
         self._held: set[RevealDemand] = set()
         self._missed: dict[RevealDemand, float] = {}
 
+    @property
+    def trouble(self) -> str | None:
+        """What keeps demands from us, though every round goes well; None where nothing does."""
+        return self._completeness.trouble
+
     async def cycle(self) -> bool:
         """Looks for demands and answers those that wait. True where something was sent.
 
@@ -113,6 +120,8 @@ class Reveal:
         """
         if self._lead is None or self._lead.chain.held:
             await self._follow()
+        else:
+            self._completeness, self._followed = self._completeness.afresh(), None
         worked, failure = False, None
         for demand in await self._demands.pending():
             try:
@@ -145,6 +154,7 @@ class Reveal:
     async def _follow(self) -> None:
         """Reads on, as long as there is an answer of ours that a demand could be about."""
         if not await self._jobs.jobs(_DISPUTABLE, limit=1):
+            self._completeness = self._completeness.afresh()  # nothing can be demanded any more
             return
         head = await self._reader.head()
         if head == self._followed:
@@ -153,6 +163,13 @@ class Reveal:
         first = self._policy.start_block
         if cursor is not None:
             first = max(first, min(cursor, head.number) - self._policy.overlap_blocks)
+        await self._read(first, head)
+        if await self._completeness.check(head):
+            await self._read(self._policy.start_block, head)
+            await self._completeness.check(head)
+        self._followed = None if self._completeness.trouble else head
+
+    async def _read(self, first: int, head: BlockRef) -> None:
         while first <= head.number:
             last = min(first + self._policy.range_blocks - 1, head.number)
             found = await self._source.demands(first, last, self._operator)
@@ -161,7 +178,6 @@ class Reveal:
                 self._tell(demand)
             await self._reopen(closed, head)
             first = last + 1
-        self._followed = head
 
     def _tell(self, demand: RevealDemand) -> None:
         _log.error(

@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, select, update
 
 from oracle.core.dispute import DemandedLeaves, RevealDemand
 from oracle.core.receipt import AnswerCommitment
@@ -62,6 +62,11 @@ class SqlDemandStore:
             return added
 
         return await self._database.run(work)
+
+    async def count(self) -> int:
+        """How many were ever noted, whatever became of them."""
+        query = select(func.count()).select_from(demands)
+        return await self._database.read(lambda connection: connection.scalar(query)) or 0
 
     async def pending(self) -> list[RevealDemand]:
         """Demands that are not known to be over, the most urgent first."""

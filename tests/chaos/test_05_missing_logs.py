@@ -6,9 +6,11 @@ import pytest
 
 from oracle.chain import abi
 from oracle.core.job import JobState
+from oracle.core.request import RequestState
 from tests.support.failures import failure
 from tests.support.fault_proxy import Document, FaultProxy, Forward, change
 from tests.support.invariants import check_invariants, settle_down, until_green, until_red
+from tests.support.watching import asked, demanded, revealing
 from tests.support.world import World, until
 
 
@@ -77,6 +79,32 @@ async def test_what_was_left_out_before_a_kill_is_missed_after_it(
     await settle_down(world)
     await until_green(world)
     await check_invariants(world)
+
+
+@pytest.mark.timeout(120)
+@failure(5, "the log of a demand on an answer is left out")
+async def test_a_demand_that_is_kept_from_a_node_is_counted_and_met_in_time(
+    world: World, proxy: FaultProxy
+) -> None:
+    topic = "0x" + abi.load("DisputeManager").events["RevealDemanded"].topic.hex()
+    await world.chain.rpc.request("evm_setIntervalMining", [1])
+    proxy.on(
+        "eth_getLogs", change(lambda logs: [one for one in logs if one["topics"][0] != topic])
+    )
+    model = await revealing(world, reveal=30)
+    await world.process(rpc_url=proxy.url)
+    made = await asked(world, model)
+    await demanded(world, made, rows=1)
+    await until_red(world, about="lack 1 of the 1 demands")
+    proxy.heal()
+
+    async def met() -> bool:
+        return await world.contracts.court.demands(made.id) == (1, 0)
+
+    await until(met)
+    assert await world.state(made.id) is RequestState.ANSWERED
+    await until_green(world)
+    await world.chain.rpc.request("evm_setIntervalMining", [0])
 
 
 @pytest.mark.parametrize("event", ["RequestAnswered", "RequestSettled"])

@@ -58,6 +58,8 @@ class Chain:
         self.ended_at: int | None = None
         self.fork = 0
         self.demands: list[RevealDemand] = []
+        self.made = 1
+        """Demands that the court has counted, whatever logs say."""
         self.fails = False
 
     async def latest(self) -> BlockRef:
@@ -89,6 +91,10 @@ class Court(CourtBinding):
         self._rpc = self._bench.chain  # type: ignore[assignment]
         self.asked += 1
         return await super().is_pending(demand)
+
+    async def demands_against(self, operator: Address, block: int) -> int:
+        assert (operator, block) == (OPERATOR, self._bench.chain.number)
+        return self._bench.chain.made
 
 
 @dataclass
@@ -324,6 +330,58 @@ async def test_a_closed_demand_that_nobody_can_meet_is_not_opened_again(
         assert await bench.pending() == []
         bench.chain.number += 1
     assert bench.own() == []
+
+
+# ---- logs that are not handed out
+
+
+async def test_a_demand_without_a_log_is_seen_by_the_count_and_met_once_it_is_found(
+    bench: Bench,
+) -> None:
+    withheld, bench.chain.demands = bench.chain.demands, []
+    assert not await bench.reveal.cycle()
+    assert "lack 1 of the 1 demands" in (bench.reveal.trouble or "")
+    bench.chain.number += 1
+    assert not await bench.reveal.cycle()
+    bench.chain.demands = withheld
+    bench.chain.number += 1
+    assert await bench.reveal.cycle()
+    assert bench.reveal.trouble is None
+    assert bench.own() == [bench.reveal_data()]
+
+
+async def test_what_is_long_past_is_read_again_too_ever_more_rarely(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    withheld, bench.chain.demands = bench.chain.demands, []
+    read: list[int] = []
+
+    async def demands(first: int, last: int, operator: Address) -> Sequence[RevealDemand]:
+        read.append(first)
+        return []
+
+    monkeypatch.setattr(bench, "demands", demands)
+    bench.chain.number = 500
+    for _ in range(200):
+        bench.chain.number += 1
+        await bench.reveal.cycle()
+    assert len(read) > 200
+    assert 6 < read.count(0) < 12
+    monkeypatch.undo()
+    bench.chain.demands = withheld
+    bench.chain.number += 200
+    await bench.reveal.cycle()
+    assert bench.reveal.trouble is None
+
+
+async def test_who_has_nothing_that_can_be_demanded_asks_for_nothing(bench: Bench) -> None:
+    bench.chain.demands = []
+    await bench.reveal.cycle()
+    assert bench.reveal.trouble is not None
+    bench.jobs.table[bench.job.request_id] = replace(bench.job, state=JobState.SETTLED)
+    bench.chain.number += 1
+    await bench.reveal.cycle()
+    assert bench.reveal.trouble is None
 
 
 # ---- traces that are not here, or no good

@@ -256,6 +256,8 @@ interface IDisputeManager {
     function depositFor(bytes32 requestId, uint256 byteCount) external view returns (uint256);
     /// @notice Demands made on an answer, and how many of them are not over.
     function demandsOf(bytes32 requestId) external view returns (uint32 made, uint16 pending);
+    /// @notice Demands ever made on answers of an operator: it tells by them whether it has read the logs of them all.
+    function demandsAgainst(address operator) external view returns (uint64);
     /// @notice Whether a demand is neither met nor over.
     function isPending(RevealDemand calldata demand) external view returns (bool);
     /// @notice What an operator has paid, after the end of a request, for contradicting itself about it, in OPG base

@@ -80,6 +80,7 @@ contract DisputeInvariantTest is Test {
     function _checkAll() private view {
         assertEq(handler.violation(), "");
         uint256 claims;
+        uint256 demanded;
         for (uint256 i; i < handler.actorCount(); ++i) {
             address account = handler.actors(i);
             assertEq(disputes.claimable(account), handler.claimableOf(account), "D2: account");
@@ -89,8 +90,12 @@ contract DisputeInvariantTest is Test {
             DisputeLedger.Tracked memory request = handler.trackedAt(i);
             _checkShare(request.requestId);
             _checkDocket(request);
+            demanded += handler.madeOf(request.requestId);
             assertLe(handler.slashedFor(request.requestId), request.terms.bond, "D4");
         }
+        uint256 counted =
+            uint256(disputes.demandsAgainst(handler.operators(0))) + disputes.demandsAgainst(handler.operators(1));
+        assertEq(counted, demanded, "D2: demands");
         assertEq(disputes.pendingBurn(), handler.toBurn(), "D2: burn");
         uint256 owed = claims + handler.heldSum() + handler.depositSum() + handler.toBurn();
         address court = address(disputes);

@@ -32,6 +32,21 @@ contract DisputeRevealTest is DisputeTest {
         (uint32 made, uint16 pending) = disputes.demandsOf(_id(terms));
         assertEq(made, 1);
         assertEq(pending, 1);
+        assertEq(disputes.demandsAgainst(operator), 1);
+    }
+
+    function test_DemandReveal_CountsAllThatWasEverDemandedOfAnOperator() public {
+        assertEq(disputes.demandsAgainst(operator), 0);
+        InferenceRequest memory first = _answered();
+        InferenceRequest memory second = _answered();
+        RevealDemand memory met = _demand(watcher, first);
+        _demand(watcher, second);
+        assertEq(disputes.demandsAgainst(operator), 2);
+        _reveal(first, met);
+        assertEq(disputes.demandsAgainst(operator), 2, "what is met was demanded all the same");
+        _demand(watcher, first);
+        assertEq(disputes.demandsAgainst(operator), 3);
+        assertEq(disputes.demandsAgainst(watcher), 0);
     }
 
     function test_DemandReveal_GetsDearerWithWhatIsPending() public {
