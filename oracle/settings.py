@@ -175,11 +175,17 @@ class Settings(BaseSettings):
     answer_margin_seconds: int = Field(
         60, ge=0, description="Seconds: with less time to its deadline, a request is not accepted."
     )
-    max_callback_gas: int = Field(
-        500_000, ge=0, description="Most gas for a consumer's notice that is accepted."
+    max_callback_gas: int | None = Field(
+        None,
+        ge=0,
+        description="Most gas for a consumer's notice that is accepted, of the same requests as "
+        "the smallest fee; by default, that of the operator's standing offer.",
     )
-    max_window_seconds: int = Field(
-        604_800, ge=0, description="Longest challenge window that is accepted, in seconds."
+    max_window_seconds: int | None = Field(
+        None,
+        ge=0,
+        description="Longest challenge window that is accepted, in seconds, of the same requests; "
+        "by default, that of the operator's standing offer.",
     )
     wei_per_opg: int = Field(
         0,

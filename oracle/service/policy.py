@@ -30,16 +30,18 @@ class Policy:
     Attributes:
         minimum_fee: smallest fee, in base units, instead of the price of the own standing offer.
         answer_margin_seconds: time that must be left until the deadline when work starts.
-        max_callback_gas: most gas for a consumer's notice, which the operator pays when it settles.
-        max_window_seconds: longest challenge window, for which bond and fee are out of reach.
+        max_callback_gas: most gas for a consumer's notice, which the operator pays when it settles,
+            instead of that of the own standing offer.
+        max_window_seconds: longest challenge window, for which bond and fee are out of reach,
+            instead of that of the own standing offer.
         wei_per_opg: what one OPG is worth in wei of the chain's currency; 0 turns the gate off.
         margin_percent: profit wanted over the cost of gas.
     """
 
     minimum_fee: int | None = None
     answer_margin_seconds: int = 5
-    max_callback_gas: int = 500_000
-    max_window_seconds: int = 604_800
+    max_callback_gas: int | None = None
+    max_window_seconds: int | None = None
     wei_per_opg: int = 0
     margin_percent: int = 0
 
@@ -115,16 +117,14 @@ def objection(request: Request, circumstances: Circumstances, policy: Policy) ->
     left = request.deadline - circumstances.chain_time
     if left < policy.answer_margin_seconds:
         return f"{left} s are left until the deadline, {policy.answer_margin_seconds} s are needed"
-    if request.window > policy.max_window_seconds:
+    if policy.max_window_seconds is not None and request.window > policy.max_window_seconds:
         return (
             f"the challenge window of {request.window} s is longer than the "
             f"{policy.max_window_seconds} s that are accepted"
         )
-    if request.callback_gas_limit > policy.max_callback_gas:
-        return (
-            f"the callback gas of {request.callback_gas_limit} is above the "
-            f"{policy.max_callback_gas} that are accepted"
-        )
+    gas = request.callback_gas_limit
+    if policy.max_callback_gas is not None and gas > policy.max_callback_gas:
+        return f"the callback gas of {gas} is above the {policy.max_callback_gas} that are accepted"
     sums = expected(request, circumstances, policy, with_accept=True)
     if not sums.profitable:
         return (
@@ -140,8 +140,8 @@ def beyond_offer(
     """Why an operator does not bind itself to a request by its own offer for the model, or None.
 
     Anybody may register a model over a program that the operator has, with terms made to harm it,
-    and ask it of everybody: what the operator has not offered, it does not take on. A longer window
-    or more gas for a notice than the offer's is the policy's to allow.
+    and ask it of everybody: what the operator has not offered, it does not take on. The price, the
+    window and the gas for a notice are the offer's, unless the policy names others.
     """
     if offer is None or not offer.capacity:
         return "this operator has no standing offer for the model"
@@ -160,5 +160,16 @@ def beyond_offer(
         return (
             f"the bond of {format_opg(request.bond)} OPG is above the largest of "
             f"{format_opg(offer.max_bond)} OPG of this operator's own offer"
+        )
+    if policy.max_window_seconds is None and request.window > offer.max_window:
+        return (
+            f"the challenge window of {request.window} s is longer than the {offer.max_window} s "
+            "of this operator's own offer"
+        )
+    gas = request.callback_gas_limit
+    if policy.max_callback_gas is None and gas > offer.max_callback_gas:
+        return (
+            f"the callback gas of {gas} is above the {offer.max_callback_gas} of this operator's "
+            "own offer"
         )
     return None

@@ -72,20 +72,43 @@ def test_without_a_minimum_the_own_offer_is_the_floor(
         (replace(ANY, capacity=0), "no standing offer"),
         (replace(ANY, max_bond=20 * FEE - 1), "bond of"),
         (replace(ANY, min_time=request().deadline - int(NOW) + 1), "own offer wants"),
+        (replace(ANY, max_window=request().window - 1), "window of 5 s is longer than the 4 s of"),
+        (replace(ANY, max_callback_gas=6_999), "callback gas of 7000 is above the 6999 of"),
     ],
 )
 def test_what_the_operator_has_not_offered_it_does_not_take_on(
     offer: Offer | None, why: str
 ) -> None:
-    asked = request()
+    asked = request(callback_gas_limit=7_000)
     circumstances = replace(CALM, offer=offer)
     found = judged(asked, circumstances, Policy(minimum_fee=0), now=NOW)
     assert found.decision == "decline"
     assert why in (found.objection or "")
-    longer = replace(CALM, offer=replace(ANY, max_window=0, max_callback_gas=0))
-    assert judged(asked, longer, Policy(minimum_fee=0), now=NOW).decision == "admit"
     bound = judged(asked, circumstances, Policy(minimum_fee=0), bound=True, now=NOW)
     assert (bound.decision, bound.objection) == ("bound", None), "the chain has decided"
+
+
+@pytest.mark.parametrize(
+    ("policy", "admitted"),
+    [
+        (Policy(), False),
+        (Policy(max_window_seconds=60), False),
+        (Policy(max_callback_gas=7_000), False),
+        (Policy(max_window_seconds=60, max_callback_gas=7_000), True),
+        (Policy(max_window_seconds=59, max_callback_gas=7_000), False),
+        (Policy(max_window_seconds=60, max_callback_gas=6_999), False),
+    ],
+)
+def test_a_number_that_is_set_stands_for_the_offers(policy: Policy, admitted: bool) -> None:
+    narrow = replace(CALM, offer=replace(ANY, max_window=0, max_callback_gas=0))
+    asked = request(window=60, callback_gas_limit=7_000)
+    assert (judged(asked, narrow, policy, now=NOW).decision == "admit") == admitted
+
+
+def test_a_tighter_number_than_the_offers_holds() -> None:
+    offered = replace(CALM, offer=ANY)
+    found = judged(request(window=61), offered, Policy(max_window_seconds=60), now=NOW)
+    assert found.decision == "decline"
 
 
 @pytest.mark.parametrize(("free", "refused"), [(20 * FEE, False), (20 * FEE - 1, True)])
