@@ -10,13 +10,24 @@ from dataclasses import dataclass
 from oracle.core.economics import Estimate, Expectation, GasParts
 from oracle.core.operator import Offer
 from oracle.core.request import Request
-from oracle.core.types import format_opg
+from oracle.core.types import ZERO_ADDRESS, format_opg
 
 ACCEPT_GAS = 60_000
 ANSWER_GAS = 75_000
 SETTLE_GAS = 60_000
-"""Gas of one job's transactions, each sent alone, rounded up (`oracle bench gas`); only for the
-profit gate. The first settlement that credits an account takes 17,100 more, once."""
+"""Gas of one job's transactions, each sent alone, without its result's bytes, rounded up (`oracle
+bench gas`); only for the profit gate. The first settlement that credits an account takes 17,100
+more, once."""
+
+_ANSWER_BYTE_GAS = 25
+_SETTLE_BYTE_GAS = 17
+"""Of a byte of result: as calldata, hashed, and logged by the answer (`oracle bench gas`)."""
+
+_FLOOR_BYTE_GAS = 40
+_ANSWER_BELOW_FLOOR_GAS = 17_000
+_SETTLE_BELOW_FLOOR_GAS = 25_000
+"""Beyond some 1,100 bytes a transaction costs what EIP-7623 asks for its calldata, and nothing for
+what it does: of a transaction without a result so much is swallowed (`oracle bench gas`)."""
 
 MOST_STRIKES = 2
 """A request that ended the inference process so often is given up. After the first time it is run
@@ -51,26 +62,44 @@ class Circumstances:
     """What is known when a request is judged: base units, wei, Unix seconds.
 
     `offer` is the operator's own standing one for the model; None where it has none, or is bound
-    already.
+    already. `result_bytes` are those that the answer will have.
     """
 
     chain_time: int
     free_stake: int
     gas_price_wei: int
     offer: Offer | None = None
+    result_bytes: int = 0
+
+
+def result_gas(size: int, *, for_consumer: bool) -> int:
+    """Gas of a result's bytes, none of them zero: in the answer, and once more in the settlement
+    where a consumer is to have them."""
+    floor = size * _FLOOR_BYTE_GAS
+    gas = max(size * _ANSWER_BYTE_GAS, floor - _ANSWER_BELOW_FLOOR_GAS)
+    if for_consumer:
+        gas += max(size * _SETTLE_BYTE_GAS, floor - _SETTLE_BELOW_FLOOR_GAS)
+    return gas
 
 
 def expected(
     request: Request, circumstances: Circumstances, policy: Policy, *, with_accept: bool
 ) -> Expectation:
-    """The sum of a request: its fee, and what serving it would cost, callback included."""
+    """The sum of a request: its fee, and what serving it would cost at most.
+
+    An eager consumer that lets the notice of the answer fail is due the final one as well, so it
+    can have its gas burnt twice.
+    """
     accept = ACCEPT_GAS if with_accept else 0
+    notices = request.notice_gas * (2 if request.eager else 1)
+    has_consumer = request.consumer != ZERO_ADDRESS
+    result = result_gas(circumstances.result_bytes, for_consumer=has_consumer)
     return Expectation(
         fee=request.fee,
         wei_per_opg=policy.wei_per_opg,
         margin_percent=policy.margin_percent,
         gas_price_wei=circumstances.gas_price_wei,
-        gas=GasParts(accept, ANSWER_GAS, SETTLE_GAS, request.callback_gas_limit),
+        gas=GasParts(accept, ANSWER_GAS, SETTLE_GAS, notices, result),
     )
 
 

@@ -24,6 +24,7 @@ from oracle.ports.contracts import RegistryContract, StakingContract
 from oracle.ports.jobs import JobStore
 from oracle.ports.sending import TransactionGateway
 from oracle.ports.views import ViewQuestion
+from oracle.service.estimate import result_bytes
 from oracle.service.policy import Circumstances, Policy, objection
 
 _STEP_SECONDS: Final = 60
@@ -118,7 +119,12 @@ class ViewTerms:
         )
         if reason is not None:
             raise NotFound(f"not answered in views: {reason}")
-        circumstances = Circumstances(facts.chain_time, facts.free, facts.gas_price)
+        circumstances = Circumstances(
+            facts.chain_time,
+            facts.free,
+            facts.gas_price,
+            result_bytes=result_bytes(facts.model.schema, question.input),
+        )
         reason = objection(base, circumstances, _bound_by_offer(self._policy))
         if reason is not None:
             raise ViewRefused(f"not answered now: {reason}")
