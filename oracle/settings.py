@@ -202,12 +202,16 @@ class Settings(BaseSettings):
         description="Seconds that intake then stops; after them one request is let in on trial.",
     )
     minimum_balance_wei: int | None = Field(
-        None, ge=0, description="Coin for gas below which is warned; by default, 20 answers' worth."
+        None,
+        ge=0,
+        description="Coin for gas below which is warned; by default, that of 20 answers "
+        "and of 3 of the largest demands for a trace.",
     )
     floor_balance_wei: int | None = Field(
         None,
         ge=0,
-        description="Coin for gas below which nothing is taken on; by default, 3 answers' worth.",
+        description="Coin for gas below which nothing is taken on; by default, that of 3 answers "
+        "and of the largest demand for a trace.",
     )
 
     # transactions
