@@ -175,11 +175,17 @@ class Settings(BaseSettings):
     answer_margin_seconds: int = Field(
         60, ge=0, description="Seconds: with less time to its deadline, a request is not accepted."
     )
-    max_callback_gas: int = Field(
-        500_000, ge=0, description="Most gas for a consumer's notice that is accepted."
+    max_callback_gas: int | None = Field(
+        None,
+        ge=0,
+        description="Most gas for a consumer's notice that is accepted, of the same requests as "
+        "the smallest fee; by default, that of the operator's standing offer.",
     )
-    max_window_seconds: int = Field(
-        604_800, ge=0, description="Longest challenge window that is accepted, in seconds."
+    max_window_seconds: int | None = Field(
+        None,
+        ge=0,
+        description="Longest challenge window that is accepted, in seconds, of the same requests; "
+        "by default, that of the operator's standing offer.",
     )
     wei_per_opg: int = Field(
         0,
@@ -196,12 +202,16 @@ class Settings(BaseSettings):
         description="Seconds that intake then stops; after them one request is let in on trial.",
     )
     minimum_balance_wei: int | None = Field(
-        None, ge=0, description="Coin for gas below which is warned; by default, 20 answers' worth."
+        None,
+        ge=0,
+        description="Coin for gas below which is warned; by default, that of 20 answers "
+        "and of 3 of the largest demands for a trace.",
     )
     floor_balance_wei: int | None = Field(
         None,
         ge=0,
-        description="Coin for gas below which nothing is taken on; by default, 3 answers' worth.",
+        description="Coin for gas below which nothing is taken on; by default, that of 3 answers "
+        "and of the largest demand for a trace.",
     )
 
     # transactions

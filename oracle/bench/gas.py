@@ -26,6 +26,8 @@ from oracle.inference.model_file import inspect
 Say = Callable[[str], None]
 
 BATCH = 10
+RESULTS = (1_024, 4_096, 65_536)
+"""Bytes: below the length from which calldata has a floor (EIP-7623), above it, and far above."""
 _NEWCOMER = Person.WATCHER + 1
 
 
@@ -64,6 +66,7 @@ async def measure(say: Say) -> dict[str, Any]:
             ("the ledger", _ledger),
             ("asking", _asking),
             ("answering and settling", _answering),
+            ("long results", _results),
             ("notices", _notices),
             ("ending unanswered", _ending),
             ("operators and models", _operators),
@@ -134,6 +137,19 @@ async def _answering(on: Stage, players: Players, table: Table) -> None:
     table.add(f"settleBatch of {BATCH}, an item", settled, budget=18_000, items=BATCH)
     settled = await players.settle_batch(told)
     table.add(f"settleBatch of {BATCH}, with callback, an item", settled, items=BATCH)
+
+
+async def _results(on: Stage, players: Players, table: Table) -> None:
+    await players.consumer_accepts(True)
+    usual = players.result
+    for size in RESULTS:
+        players.result = b"\x01" * size
+        _, request = await players.request(named=True, consumer=True)
+        table.add(f"answer, result of {size:,} bytes", await players.answer(request))
+        await players.pass_time(request.window)
+        settled = await players.settle(request)
+        table.add(f"settle, with callback, result of {size:,} bytes", settled)
+    players.result = usual
 
 
 async def _notices(on: Stage, players: Players, table: Table) -> None:

@@ -34,6 +34,7 @@ class Players:
 
     on: Stage
     image: bytes = field(default_factory=lambda: images(1)[0])
+    result: bytes = RESULT
     _signed: int = 0
 
     @property
@@ -138,7 +139,7 @@ class Players:
     async def answer(self, request: Request) -> Sent:
         oracle = self.on.contracts.oracle
         signature = self.signer.signer.sign_digest(self._answer(request).digest(oracle.domain))
-        item = AnswerItem(request, RESULT, ZERO_BYTES32)
+        item = AnswerItem(request, self.result, ZERO_BYTES32)
         return await self.to_oracle(
             self.signer, oracle.answer_data(item, self.on.operator, signature)
         )
@@ -147,7 +148,7 @@ class Players:
         oracle = self.on.contracts.oracle
         answers = [self._answer(request) for request in requests]
         signature = self.signer.signer.sign_digest(answer_batch_digest(oracle.domain, answers))
-        items = [AnswerItem(request, RESULT, ZERO_BYTES32) for request in requests]
+        items = [AnswerItem(request, self.result, ZERO_BYTES32) for request in requests]
         return await self.to_oracle(
             self.signer, oracle.answer_batch_data(items, self.on.operator, signature)
         )
@@ -162,15 +163,15 @@ class Players:
 
     async def retry_notice(self, request: Request) -> Sent:
         commitment = AnswerCommitment.of(self._answer(request))
-        data = self.on.contracts.oracle.retry_notice_data(request, commitment, RESULT)
+        data = self.on.contracts.oracle.retry_notice_data(request, commitment, self.result)
         return await self.to_oracle(self.relayer, data)
 
     def _answer(self, request: Request) -> Answer:
         request_id = request.id(self.on.contracts.oracle.domain)
-        return Answer.of(request_id, request, self.on.operator, RESULT)
+        return Answer.of(request_id, request, self.on.operator, self.result)
 
     def _settlement(self, request: Request) -> SettleItem:
-        result = RESULT if request.consumer != ZERO_ADDRESS else b""
+        result = self.result if request.consumer != ZERO_ADDRESS else b""
         return SettleItem(request, AnswerCommitment.of(self._answer(request)), result)
 
 

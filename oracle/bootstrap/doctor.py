@@ -218,9 +218,9 @@ class Doctor:
         if self._signer is None:
             raise _Skipped("the signer's key could not be read")
         gas = await signer_gas(self._need_rpc(), self._payer or self._signer)
-        told = f"{format_wad(gas.balance_wei)} coin, for {gas.answers:,} answers at today's price"
+        told = f"{format_wad(gas.balance_wei)} coin: {gas.in_words}"
         if (lack := lack_of_gas(gas)) is not None:
-            health = CheckStatus.BAD if gas.answers == 0 else CheckStatus.WARNING
+            health = CheckStatus.WARNING if gas.answers and gas.reveals else CheckStatus.BAD
             return Finding("gas", health, lack.what, lack.next_step)
         return Finding("gas", CheckStatus.GOOD, told)
 

@@ -12,7 +12,6 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from oracle.bootstrap.readiness import GAS_OF_AN_ANSWER
 from oracle.bootstrap.troubles import Troubles
 from oracle.chain.gateway import Gateway
 from oracle.chain.oracle_contract import OracleBinding
@@ -29,6 +28,7 @@ from oracle.errors import NotFound, OracleError, SchemaError
 from oracle.inference.model_library import ModelLibrary
 from oracle.ports.overview import JobStory, OfferedModel, OperatorFacts, Overview, Sums
 from oracle.service import journal
+from oracle.service.funds import GAS_OF_AN_ANSWER
 from oracle.service.node import Node
 from oracle.service.retry import retry
 from oracle.storage.overview import SqlOverview

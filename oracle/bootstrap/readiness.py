@@ -26,16 +26,19 @@ from oracle.errors import (
     NotFound,
     SchemaError,
 )
+from oracle.service.funds import (
+    GAS_OF_A_REVEAL,
+    GAS_OF_AN_ANSWER,
+    FundsPolicy,
+    gas_in_words,
+    gas_of,
+)
 
-GAS_OF_AN_ANSWER: Final = 150_000
-"""An answer and its settlement, each sent alone, with room (`oracle bench gas`)."""
-
-FEW_ANSWERS: Final = 20
-"""Below this many the operator is warned."""
+_KEPT: Final = FundsPolicy()
+"""As a node keeps it where its settings name no amounts."""
 
 COMFORTABLE_ANSWERS: Final = 1_000
-"""As many are suggested."""
-
+"""As many are suggested, beside what is kept for traces that are demanded."""
 
 UNANSWERED: Final = "a request that the offer takes will go unanswered, and cost twice its fee"
 
@@ -57,21 +60,38 @@ class Registrations(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SignerGas:
-    """What the signer's key has of the chain's coin, and what an answer costs now, in wei."""
+    """What the signer's key has of the chain's coin, and what gas costs now, in wei."""
 
     signer: Address
     balance_wei: int
-    answer_wei: int
+    price_wei: int
 
     @property
     def answers(self) -> int:
-        """How many answers it pays for."""
-        return self.balance_wei // max(1, self.answer_wei)
+        """How many answers it pays for, if it pays for nothing else."""
+        return self.balance_wei // max(1, GAS_OF_AN_ANSWER * self.price_wei)
+
+    @property
+    def reveals(self) -> int:
+        """How many of the largest reveals it pays for, if it pays for nothing else."""
+        return self.balance_wei // max(1, GAS_OF_A_REVEAL * self.price_wei)
+
+    @property
+    def enough(self) -> bool:
+        """Whether the operator need not be warned."""
+        gas = gas_of(_KEPT.minimum_answers, _KEPT.minimum_reveals)
+        return self.balance_wei >= gas * self.price_wei
 
     @property
     def suggested_wei(self) -> int:
         """What to send to it."""
-        return max(0, COMFORTABLE_ANSWERS * self.answer_wei - self.balance_wei)
+        gas = gas_of(COMFORTABLE_ANSWERS, _KEPT.minimum_reveals)
+        return max(0, gas * self.price_wei - self.balance_wei)
+
+    @property
+    def in_words(self) -> str:
+        """What it pays for."""
+        return f"{gas_in_words(self.balance_wei, self.price_wei)} at today's price"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,18 +126,18 @@ async def signer_gas(rpc: Rpc, signer: Address) -> SignerGas:
     """Raises ChainUnreachable."""
     gateway = Gateway(rpc)
     fees = await gateway.fees()
-    return SignerGas(signer, await gateway.balance(signer), GAS_OF_AN_ANSWER * fees.max_fee)
+    return SignerGas(signer, await gateway.balance(signer), fees.max_fee)
 
 
 def lack_of_gas(gas: SignerGas) -> Lack | None:
-    if gas.answers >= FEW_ANSWERS:
+    if gas.enough:
         return None
     return Lack(
         "gas",
-        f"{gas.signer} pays for gas and holds {format_wad(gas.balance_wei)} of the chain's coin, "
-        f"enough for {gas.answers} answers at today's price",
+        f"{gas.signer} pays for gas and holds {format_wad(gas.balance_wei)} of the chain's coin: "
+        f"{gas.in_words}",
         f"send {format_wad(gas.suggested_wei)} of the coin to {gas.signer}, for "
-        f"{COMFORTABLE_ANSWERS:,} answers",
+        f"{COMFORTABLE_ANSWERS:,} answers and {_KEPT.minimum_reveals} of the largest demands",
     )
 
 

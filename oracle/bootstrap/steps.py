@@ -200,7 +200,7 @@ def _infer(parts: Parts) -> Infer:
         parts.deployment.domain,
         parts.operator,
         breaker=parts.guards.breaker,
-        estimate=Estimator(ports.gateway, parts.clock, parts.policy).bound,
+        estimate=Estimator(ports.gateway, ports.registry, parts.clock, parts.policy).bound,
         promised=ViewPromises(ports.views, ports.traces, ports.jobs, parts.deployment.domain),
     )
 

@@ -227,6 +227,7 @@ async def status(as_json: Json = False) -> None:
                 "signer": chain.signer,
                 "signer_balance_wei": gas.balance_wei,
                 "signer_balance_pays_for_answers": gas.answers,
+                "signer_balance_pays_for_reveals": gas.reveals,
                 "missing": [one.as_facts() for one in missing],
                 "stake_opg": format_opg(chain.stake),
                 "locked_opg": format_opg(chain.locked),

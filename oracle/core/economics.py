@@ -21,16 +21,21 @@ _OPG = 10**18
 
 @dataclass(frozen=True, slots=True)
 class GasParts:
-    """Gas of one request's share of each transaction, and of its consumer's notice."""
+    """Gas of one request's transactions, each without the result's bytes and without notices; of
+    those bytes, wherever they are posted; and of the notices that its consumer may be due.
+
+    `result` is 0 in what was kept before it was counted.
+    """
 
     accept: int
     answer: int
     settle: int
     callback: int
+    result: int = 0
 
     @property
     def total(self) -> int:
-        return self.accept + self.answer + self.settle + self.callback
+        return self.accept + self.answer + self.settle + self.callback + self.result
 
 
 @dataclass(frozen=True, slots=True)

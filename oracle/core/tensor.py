@@ -81,13 +81,18 @@ def decode_outputs(
     Raises `TensorError` for any other length and for bool bytes other than 0 and 1.
     """
     _check_batch(schema, batch)
-    expected = sum(_spec_bytes(spec, batch) for spec in schema.outputs)
+    expected = output_bytes(schema, batch)
     length = memoryview(data).nbytes
     if length != expected:
         raise TensorError(
             f"the outputs are {length} bytes; at a batch of {batch} they are {expected}"
         )
     return _split(schema.outputs, data, batch)
+
+
+def output_bytes(schema: ModelSchema, batch: int) -> int:
+    """Bytes of the encoded outputs of an answer to a request of `batch` rows."""
+    return sum(_spec_bytes(spec, batch) for spec in schema.outputs)
 
 
 def input_batch(schema: ModelSchema, length: int) -> int:

@@ -23,6 +23,7 @@ from oracle.ports.inference import InferenceEngine, ModelFiles
 from oracle.ports.jobs import JobMove, JobPatch, JobStore
 from oracle.ports.sending import TransactionGateway
 from oracle.service import journal
+from oracle.service.estimate import result_bytes
 from oracle.service.intake import Intake
 from oracle.service.journal import short
 from oracle.service.policy import Circumstances, Policy, judged
@@ -77,12 +78,13 @@ class Admit:
         bound = status.unanswered + len(pending)
         for job in jobs:
             offer = offers[job.request.model_id]
-            circumstances = Circumstances(chain_time, free, fees.max_fee, offer)
             try:
                 unservable = await self._unservable(job)
             except InferenceError as error:  # of no model's making: it is judged another time
                 _log.warning("not judged", request=short(job.request_id), error=error.message)
                 continue
+            size = await self._result_bytes(job)
+            circumstances = Circumstances(chain_time, free, fees.max_fee, offer, size)
             found = judged(
                 job.request, circumstances, self._policy, unservable=unservable, now=chain_time
             )
@@ -103,6 +105,14 @@ class Admit:
         """The operator's own offers, by model; of no capacity where there is none."""
         models = {job.request.model_id for job in jobs}
         return {one: await self._staking.offer(self._operator, one) for one in models}
+
+    async def _result_bytes(self, job: Job) -> int:
+        """What its result will have; nothing where its model cannot be used."""
+        try:
+            model = await self._registry.model(job.request.model_id)
+        except (NotFound, SchemaError):
+            return 0
+        return result_bytes(model.schema, job.input)
 
     async def _unservable(self, job: Job) -> str | None:
         try:

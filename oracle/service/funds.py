@@ -1,7 +1,8 @@
 """The coin that pays for gas: looked at now and then, warned of early, spared when it is scarce.
 
 Below the minimum the operator is told what to send. Below the floor nothing new is taken on, so
-that what is left pays for what is bound. Knows neither requests nor offers.
+that what is left pays for what is bound, and for showing a trace that somebody demands. Knows
+neither requests nor offers.
 """
 
 from __future__ import annotations
@@ -19,10 +20,16 @@ _log = structlog.get_logger("oracle.funds")
 GAS_OF_AN_ANSWER = 150_000
 """An answer and its settlement, each sent alone, with room (`oracle bench gas`)."""
 
+GAS_OF_A_REVEAL = 3_300_000
+"""The limit of a transaction that shows as much as one demand may ask for (`MAX_REVEAL_BYTES` of
+the court, 65,536): 2.7 million, all of it the floor price of its calldata (EIP-7623), as
+tests/contracts/test_largest_reveal.py measures it, and the headroom that a gas limit has. Kept for
+operators of UNPROVEN models too, who have nothing to show: it is little coin, and offers change."""
+
 
 @dataclass(frozen=True, slots=True)
 class FundsPolicy:
-    """Amounts in wei; None stands for as many answers at the price of the day.
+    """Amounts in wei; None stands for as many answers and reveals at the price of the day.
 
     Attributes:
         minimum_wei: below it the operator is warned.
@@ -32,7 +39,20 @@ class FundsPolicy:
     minimum_wei: int | None = None
     floor_wei: int | None = None
     minimum_answers: int = 20
+    minimum_reveals: int = 3
     floor_answers: int = 3
+    floor_reveals: int = 1
+
+
+def gas_of(answers: int, reveals: int) -> int:
+    """Gas of so many answers, and of so many of the largest reveals."""
+    return answers * GAS_OF_AN_ANSWER + reveals * GAS_OF_A_REVEAL
+
+
+def gas_in_words(balance: int, price: int) -> str:
+    """What coin pays for at a price, both in wei: the one or the other."""
+    answers, reveals = (balance // max(1, gas_of(*one) * price) for one in ((1, 0), (0, 1)))
+    return f"gas for {answers:,} answers, or for {reveals:,} of the largest demands for a trace"
 
 
 class Funds:
@@ -71,11 +91,10 @@ class Funds:
             balance = balances[sender] = await self._gateway.balance(sender)
             if balance >= max(minimum, floor):
                 continue
-            answers = balance // max(1, GAS_OF_AN_ANSWER * price)
             missing = max(minimum, floor) - balance
             told = (
-                f"{sender} holds {format_wad(balance)} of the chain's coin, gas for {answers} "
-                f"answers now: send it {format_wad(missing)} or more"
+                f"{sender} holds {format_wad(balance)} of the chain's coin, now "
+                f"{gas_in_words(balance, price)}: send it {format_wad(missing)} or more"
             )
             scarce.append(told)
             if balance < floor:
@@ -85,13 +104,13 @@ class Funds:
         return False
 
     def _limits(self, price: int) -> tuple[int, int]:
-        an_answer = GAS_OF_AN_ANSWER * price
         policy = self._policy
         minimum, floor = policy.minimum_wei, policy.floor_wei
-        return (
-            policy.minimum_answers * an_answer if minimum is None else minimum,
-            policy.floor_answers * an_answer if floor is None else floor,
-        )
+        if minimum is None:
+            minimum = price * gas_of(policy.minimum_answers, policy.minimum_reveals)
+        if floor is None:
+            floor = price * gas_of(policy.floor_answers, policy.floor_reveals)
+        return minimum, floor
 
     def _say(self, scarce: list[str], spent: list[str]) -> None:
         was_low, was_out = self.trouble is not None, self.exhausted is not None

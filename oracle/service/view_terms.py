@@ -24,6 +24,7 @@ from oracle.ports.contracts import RegistryContract, StakingContract
 from oracle.ports.jobs import JobStore
 from oracle.ports.sending import TransactionGateway
 from oracle.ports.views import ViewQuestion
+from oracle.service.estimate import result_bytes
 from oracle.service.policy import Circumstances, Policy, objection
 
 _STEP_SECONDS: Final = 60
@@ -118,8 +119,13 @@ class ViewTerms:
         )
         if reason is not None:
             raise NotFound(f"not answered in views: {reason}")
-        circumstances = Circumstances(facts.chain_time, facts.free, facts.gas_price)
-        reason = objection(base, circumstances, _within(facts.offer, self._policy))
+        circumstances = Circumstances(
+            facts.chain_time,
+            facts.free,
+            facts.gas_price,
+            result_bytes=result_bytes(facts.model.schema, question.input),
+        )
+        reason = objection(base, circumstances, _bound_by_offer(self._policy))
         if reason is not None:
             raise ViewRefused(f"not answered now: {reason}")
         candidates = [_numbered(base, number) for number in range(_MOST_POSTED)]
@@ -177,10 +183,10 @@ def _beyond(offer: Offer, request: Request) -> str | None:
     return next(offer.objections(asked), None)
 
 
-def _within(offer: Offer, policy: Policy) -> Policy:
-    """The policy without the bounds that are for requests beyond the offer: it binds the operator
-    to these terms whatever they say, and a view is paid by a price of its own."""
-    return replace(policy, minimum_fee=None, max_window_seconds=offer.max_window)
+def _bound_by_offer(policy: Policy) -> Policy:
+    """The policy without the bounds that stand in for the offer's: it binds the operator to these
+    terms whatever they say, and a view is paid by a price of its own."""
+    return replace(policy, minimum_fee=None, max_window_seconds=None)
 
 
 def _numbered(base: Request, number: int) -> Request:

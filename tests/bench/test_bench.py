@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from oracle.bench.gas import RESULTS
 from oracle.bench.statistics import percentile, summary
 from oracle.bench.timing import Ledger
 from oracle.inference.provider import find_cuda_problem
+from oracle.service.policy import ANSWER_GAS, SETTLE_GAS, result_gas
 from tests.support.failures import thorough
 
 MODELS = Path(__file__).parents[2] / "models"
@@ -52,6 +54,15 @@ def test_gas_has_every_verb_and_its_budget(tmp_path: Path) -> None:
         assert row["gas"] > 0
         assert row["ok"] is (None if row["budget"] is None else row["gas"] <= row["budget"])
     assert facts["input_bytes"] == 256
+    for size in RESULTS:  # the profit gate counts no less than a result takes, and little more
+        answered = result_gas(size, for_consumer=False)
+        settled = result_gas(size, for_consumer=True) - answered
+        for verb, counted in (
+            ("answer", ANSWER_GAS + answered),
+            ("settle, with callback", SETTLE_GAS + settled),
+        ):
+            row = rows.pop(f"{verb}, result of {size:,} bytes")
+            assert row["gas"] <= counted <= row["gas"] + 25_000
 
 
 @thorough

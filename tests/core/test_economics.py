@@ -26,7 +26,7 @@ SUM = Estimate(
     wei_per_opg=10**15,
     margin_percent=20,
     gas_price_wei=10**9,
-    gas=GasParts(accept=60_000, answer=75_000, settle=45_000, callback=20_000),
+    gas=GasParts(accept=60_000, answer=75_000, settle=45_000, callback=18_000, result=2_000),
 )
 
 
@@ -40,11 +40,17 @@ SUM = Estimate(
         wei_per_opg=amounts,
         margin_percent=st.integers(0, 1_000),
         gas_price_wei=amounts,
-        gas=st.builds(GasParts, gas, gas, gas, gas),
+        gas=st.builds(GasParts, gas, gas, gas, gas, gas),
     )
 )
 def test_an_estimate_is_read_back_as_it_was_written(estimate: Estimate) -> None:
     assert Estimate.from_json(estimate.to_json()) == estimate
+
+
+def test_a_sum_of_before_results_were_counted_is_read() -> None:
+    old = SUM.to_json().replace(',"result":2000', "")
+    assert old != SUM.to_json()
+    assert Estimate.from_json(old).gas == replace(SUM.gas, result=0)
 
 
 def test_the_sum_adds_up() -> None:

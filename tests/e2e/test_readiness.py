@@ -29,6 +29,7 @@ from oracle.core.types import Address, Tier, format_opg
 from oracle.devnet.accounts import Person, signer_of
 from oracle.errors import ConfigurationError, NotFound, StorageError
 from oracle.inference.model_library import ModelLibrary
+from oracle.service.funds import GAS_OF_AN_ANSWER
 from oracle.storage.heartbeat import HeartbeatFile
 from tests.support.watching import free_port
 from tests.support.world import DIGITS, OPG, World, until
@@ -74,9 +75,15 @@ async def test_a_signer_without_gas_is_named_with_what_to_send(world: World) -> 
     assert signer in warned["event"]
     assert signer in warned["next"]
     gas = await signer_gas(world.chain.rpc, signer)
-    assert gas.answers == 0
+    assert (gas.answers, gas.reveals, gas.enough) == (0, 0, False)
     await world.chain.set_balance(signer, gas.suggested_wei)
-    assert (await signer_gas(world.chain.rpc, signer)).answers >= COMFORTABLE_ANSWERS * 9 // 10
+    gas = await signer_gas(world.chain.rpc, signer)
+    assert gas.answers >= COMFORTABLE_ANSWERS * 9 // 10
+    assert gas.enough
+    await world.chain.set_balance(signer, 21 * GAS_OF_AN_ANSWER * gas.price_wei)
+    poor = await signer_gas(world.chain.rpc, signer)
+    assert (poor.reveals, poor.enough) == (0, False), "none is kept for a trace"
+    assert "or for 0 of the largest demands" in poor.in_words
 
 
 async def test_an_offer_without_its_model_is_named_and_the_model_fetched_from_a_peer(

@@ -46,17 +46,22 @@ async def test_an_open_request_is_accepted_by_a_signature_and_answered(world: Wo
     assert [one.purpose for one in sent] == [Purpose.ACCEPT, Purpose.ANSWER, Purpose.SETTLE]
 
 
-async def test_a_request_that_names_us_beyond_our_offer_is_accepted_by_a_signature(
+async def test_a_request_that_names_us_beyond_our_offer_is_for_the_settings_to_allow(
     world: World,
 ) -> None:
-    """Its window is longer than the offer's, and not than what the settings allow."""
+    """Its window is longer than the offer's: by itself, the offer is what is taken on."""
     staking, owner = world.contracts.staking, world.chain.sender(Person.OWNER)
     brief = replace(standing_offer(), max_window=0)
     await owner.send(staking.address, staking.set_offer_data(world.models[DIGITS], brief))
     async with world.node():
         made = await world.ask(operator=world.operator)
         assert not made.accepted
-        await world.until_settled(made.id)
+        job = await world.until_job(made.id, JobState.DECLINED)
+    assert (job.reason or "").endswith("longer than the 0 s of this operator's own offer")
+    async with world.node(max_window_seconds=made.request.window):
+        allowed = await world.ask(operator=world.operator)
+        assert not allowed.accepted
+        await world.until_settled(allowed.id)
 
 
 async def test_a_request_that_names_us_below_our_offer_is_declined(world: World) -> None:

@@ -25,7 +25,7 @@ from oracle.errors import (
 )
 from oracle.service.admit import Admit
 from oracle.service.breaker import Breaker, Kind, kind_of
-from oracle.service.funds import Funds, FundsPolicy
+from oracle.service.funds import Funds, FundsPolicy, gas_of
 from oracle.service.intake import Intake
 from oracle.service.policy import Policy
 from tests.service.fakes import (
@@ -228,16 +228,20 @@ async def test_below_the_minimum_is_said_and_below_the_floor_stops(
         assert funds.trouble.count(SIGNER.address) == 1, "each key is looked at once"
 
 
-async def test_without_limits_it_is_answers_at_the_price_of_the_day() -> None:
-    funds, gateway = purse(20 * 150_000 * 100)
+async def test_without_limits_it_is_answers_and_reveals_at_the_price_of_the_day() -> None:
+    funds, gateway = purse(gas_of(20, 3) * 100)
     await funds.cycle()
     assert funds.trouble is None
     gateway.held -= 1
     await funds.cycle()
-    assert "gas for 19 answers now" in (funds.trouble or "")
-    gateway.held = 3 * 150_000 * 100 - 1
+    told = "now gas for 85 answers, or for 3 of the largest demands"
+    assert told in (funds.trouble or "")
+    gateway.held = gas_of(3, 1) * 100
     await funds.cycle()
-    assert funds.exhausted is not None
+    assert funds.exhausted is None
+    gateway.held -= 1
+    await funds.cycle()
+    assert "or for 1 of the largest demands" in (funds.exhausted or "")
     gateway.held = 10**18
     await funds.cycle()
     assert (funds.trouble, funds.exhausted) == (None, None)

@@ -21,6 +21,7 @@ from oracle.errors import (
     ChainUnreachable,
     InferenceError,
     ModelFileError,
+    NotFound,
     OracleError,
     RunCrashed,
     RunCutShort,
@@ -43,6 +44,7 @@ from tests.service.fakes import (
     NOW,
     OPERATOR,
     OUTPUT,
+    REQUESTER,
     SIGNER,
     Clock,
     Engine,
@@ -78,7 +80,7 @@ class Bench:
             DOMAIN,
             OPERATOR,
             breaker=self.breaker,
-            estimate=Estimator(Gateway(), self.clock, Policy()).bound,
+            estimate=Estimator(Gateway(), self.registry, self.clock, Policy()).bound,
         )
 
     def bound(self, **changes: object) -> Job:
@@ -570,11 +572,25 @@ async def test_a_program_without_a_trace_is_not_answered() -> None:
 
 async def test_what_an_offer_took_on_has_its_sum_too() -> None:
     bench = Bench()
-    job = bench.bound(terms=request(callback_gas_limit=5_000))
+    job = bench.bound(terms=request(consumer=REQUESTER, callback_gas_limit=6_300))
     await bench.infer.cycle()
     sum_ = Estimate.from_json(bench.jobs.now(job).economics or "")
     assert (sum_.decision, sum_.objection, sum_.gas.accept) == ("bound", None, 0)
-    assert sum_.cost_wei == (ANSWER_GAS + SETTLE_GAS + 5_000) * 100
+    assert (sum_.gas.callback, sum_.gas.result) == (6_400 + 10_000, OUTPUT.nbytes * (25 + 17))
+    assert sum_.cost_wei == (ANSWER_GAS + SETTLE_GAS + 16_400 + 42 * OUTPUT.nbytes) * 100
+
+
+async def test_without_a_model_or_a_price_at_once_there_is_no_sum() -> None:
+    bench, gateway = Bench(), Gateway()
+    job = bench.bound()
+    told = Estimator(gateway, bench.registry, bench.clock, Policy()).bound
+    assert await told(job) is not None
+    computed = replace(job, result=bytes(1_000))
+    assert Estimate.from_json(await told(computed) or "").gas.result == 25_000
+    bench.registry.models[job.request.model_id] = NotFound("no model has this id")
+    assert Estimate.from_json(await told(job) or "").gas.result == 0
+    bench.registry.models[job.request.model_id] = ChainUnreachable("down")
+    assert await told(job) is None
 
 
 # ---- how many at once

@@ -10,9 +10,11 @@ from oracle.core.economics import Estimate
 from oracle.core.job import JobState
 from oracle.core.model import Model
 from oracle.core.operator import Offer
-from oracle.core.types import Tier
+from oracle.core.schema import ElementType, ModelSchema, TensorSpec
+from oracle.core.types import ZERO_ADDRESS, Address, Tier
 from oracle.errors import InferenceError, SchemaError
 from oracle.service.admit import Admit
+from oracle.service.estimate import result_bytes
 from oracle.service.policy import (
     ACCEPT_GAS,
     ANSWER_GAS,
@@ -27,6 +29,7 @@ from tests.service.fakes import (
     FEE,
     NOW,
     OPERATOR,
+    REQUESTER,
     Engine,
     Files,
     Gateway,
@@ -72,20 +75,43 @@ def test_without_a_minimum_the_own_offer_is_the_floor(
         (replace(ANY, capacity=0), "no standing offer"),
         (replace(ANY, max_bond=20 * FEE - 1), "bond of"),
         (replace(ANY, min_time=request().deadline - int(NOW) + 1), "own offer wants"),
+        (replace(ANY, max_window=request().window - 1), "window of 5 s is longer than the 4 s of"),
+        (replace(ANY, max_callback_gas=6_999), "callback gas of 7000 is above the 6999 of"),
     ],
 )
 def test_what_the_operator_has_not_offered_it_does_not_take_on(
     offer: Offer | None, why: str
 ) -> None:
-    asked = request()
+    asked = request(callback_gas_limit=7_000)
     circumstances = replace(CALM, offer=offer)
     found = judged(asked, circumstances, Policy(minimum_fee=0), now=NOW)
     assert found.decision == "decline"
     assert why in (found.objection or "")
-    longer = replace(CALM, offer=replace(ANY, max_window=0, max_callback_gas=0))
-    assert judged(asked, longer, Policy(minimum_fee=0), now=NOW).decision == "admit"
     bound = judged(asked, circumstances, Policy(minimum_fee=0), bound=True, now=NOW)
     assert (bound.decision, bound.objection) == ("bound", None), "the chain has decided"
+
+
+@pytest.mark.parametrize(
+    ("policy", "admitted"),
+    [
+        (Policy(), False),
+        (Policy(max_window_seconds=60), False),
+        (Policy(max_callback_gas=7_000), False),
+        (Policy(max_window_seconds=60, max_callback_gas=7_000), True),
+        (Policy(max_window_seconds=59, max_callback_gas=7_000), False),
+        (Policy(max_window_seconds=60, max_callback_gas=6_999), False),
+    ],
+)
+def test_a_number_that_is_set_stands_for_the_offers(policy: Policy, admitted: bool) -> None:
+    narrow = replace(CALM, offer=replace(ANY, max_window=0, max_callback_gas=0))
+    asked = request(window=60, callback_gas_limit=7_000)
+    assert (judged(asked, narrow, policy, now=NOW).decision == "admit") == admitted
+
+
+def test_a_tighter_number_than_the_offers_holds() -> None:
+    offered = replace(CALM, offer=ANY)
+    found = judged(request(window=61), offered, Policy(max_window_seconds=60), now=NOW)
+    assert found.decision == "decline"
 
 
 @pytest.mark.parametrize(("free", "refused"), [(20 * FEE, False), (20 * FEE - 1, True)])
@@ -115,7 +141,8 @@ def test_a_callback_may_have_as_much_gas_as_the_policy_says(gas: int, refused: b
     assert why == (reason if refused else None)
 
 
-GAS = ANSWER_GAS + SETTLE_GAS + ACCEPT_GAS + 1_000
+ASKED = request(consumer=REQUESTER, callback_gas_limit=1_000)
+GAS = ANSWER_GAS + SETTLE_GAS + ACCEPT_GAS + ASKED.notice_gas
 
 
 @pytest.mark.parametrize(
@@ -132,8 +159,77 @@ def test_the_fee_must_pay_for_gas_callback_and_margin(
     wei_per_opg: int, margin: int, refused: bool
 ) -> None:
     policy = Policy(wei_per_opg=wei_per_opg, margin_percent=margin)
-    why = objection(request(callback_gas_limit=1_000), CALM, policy)
+    why = objection(ASKED, CALM, policy)
     assert (why is not None) == refused
+
+
+@pytest.mark.parametrize(
+    ("consumer", "eager", "notices"),
+    [
+        (ZERO_ADDRESS, False, 0),
+        (ZERO_ADDRESS, True, 0),
+        (REQUESTER, False, 1),
+        (REQUESTER, True, 2),
+    ],
+)
+def test_an_eager_notice_may_be_paid_for_twice(
+    consumer: Address, eager: bool, notices: int
+) -> None:
+    terms = request(consumer=consumer, callback_gas_limit=63_000, eager=eager)
+    gas = expected(terms, CALM, Policy(), with_accept=True).gas
+    assert gas.callback == notices * (64_000 + 10_000)
+
+
+@pytest.mark.parametrize(
+    ("size", "alone", "for_consumer"),
+    [
+        (0, 0, 0),
+        (48, 48 * 25, 48 * (25 + 17)),
+        (1_000, 1_000 * 25, 1_000 * (25 + 17)),
+        (98_304, 98_304 * 40 - 17_000, 2 * 98_304 * 40 - 42_000),
+    ],
+)
+def test_the_bytes_of_a_result_are_paid_for_wherever_they_are_posted(
+    size: int, alone: int, for_consumer: int
+) -> None:
+    circumstances = replace(CALM, result_bytes=size)
+    for terms, gas in ((request(), alone), (request(consumer=REQUESTER), for_consumer)):
+        assert expected(terms, circumstances, Policy(), with_accept=True).gas.result == gas
+
+
+def test_a_long_result_can_make_a_request_unprofitable() -> None:
+    policy = Policy(wei_per_opg=(GAS + 1_000) * CALM.gas_price_wei)
+    assert objection(ASKED, replace(CALM, result_bytes=16), policy) is None
+    why = objection(ASKED, replace(CALM, result_bytes=98_304), policy)
+    assert (why or "").startswith("unprofitable")
+
+
+WIDE = ModelSchema(
+    inputs=(TensorSpec("x", ElementType.FLOAT32, (None, 2)),),
+    outputs=(
+        TensorSpec("y", ElementType.FLOAT32, (None, 3)),
+        TensorSpec("z", ElementType.INT64, (2,)),
+    ),
+)
+LARGEST = (98_304 - 16) // 12
+"""Rows."""
+
+
+@pytest.mark.parametrize(
+    ("schema", "input_bytes", "result"),
+    [
+        (WIDE, 8, 12 + 16),
+        (WIDE, 800, 1_200 + 16),
+        (WIDE, 0, 0),
+        (WIDE, 7, 0),
+        (replace(WIDE, max_batch=2**16), 8 * LARGEST, 12 * LARGEST + 16),
+        (replace(WIDE, max_batch=2**16), 8 * (LARGEST + 1), 0),
+    ],
+)
+def test_the_length_of_an_input_tells_that_of_its_result(
+    schema: ModelSchema, input_bytes: int, result: int
+) -> None:
+    assert result_bytes(schema, bytes(input_bytes)) == result
 
 
 def test_a_bound_request_costs_no_acceptance() -> None:
@@ -228,13 +324,15 @@ async def test_the_sum_is_kept_with_the_decision() -> None:
     jobs, files = Jobs(), Files()
     files.missing.add(model(3).terms.program_root)
     taken = jobs.add(JobState.SEEN)
-    left = jobs.add(JobState.SEEN, request(model_id=model(3).id, callback_gas_limit=7))
+    asked = request(model_id=model(3).id, consumer=REQUESTER, callback_gas_limit=63)
+    left = jobs.add(JobState.SEEN, asked)
     await admitting(jobs, Registry(model(1), model(3)), files).cycle()
     good, bad = (Estimate.from_json(jobs.now(one).economics or "") for one in (taken, left))
     assert (good.decision, good.objection) == ("admit", None)
-    assert good.cost_wei == (ACCEPT_GAS + ANSWER_GAS + SETTLE_GAS) * 100
+    assert good.gas.result == 4 * 25, "a row of one float"
+    assert good.cost_wei == (ACCEPT_GAS + ANSWER_GAS + SETTLE_GAS + 4 * 25) * 100
     assert (bad.decision, bad.objection) == ("decline", jobs.now(left).reason)
-    assert bad.gas.callback == 7
+    assert (bad.gas.callback, bad.gas.result) == (64 + 10_000, 4 * (25 + 17))
 
 
 async def test_what_cannot_be_judged_now_is_left_and_holds_up_no_other() -> None:
