@@ -22,16 +22,13 @@ _OPG = 10**18
 @dataclass(frozen=True, slots=True)
 class GasParts:
     """Gas of one request's transactions, each without the result's bytes and without notices; of
-    those bytes, wherever they are posted; and of the notices that its consumer may be due.
-
-    `result` is 0 in what was kept before it was counted.
-    """
+    those bytes, wherever they are posted; and of the notices that its consumer may be due."""
 
     accept: int
     answer: int
     settle: int
     callback: int
-    result: int = 0
+    result: int
 
     @property
     def total(self) -> int:

@@ -88,9 +88,7 @@ async def test_a_demand_that_is_kept_from_a_node_is_counted_and_met_in_time(
 ) -> None:
     topic = "0x" + abi.load("DisputeManager").events["RevealDemanded"].topic.hex()
     await world.chain.rpc.request("evm_setIntervalMining", [1])
-    proxy.on(
-        "eth_getLogs", change(lambda logs: [one for one in logs if one["topics"][0] != topic])
-    )
+    proxy.on("eth_getLogs", change(lambda logs: [one for one in logs if one["topics"][0] != topic]))
     model = await revealing(world, reveal=30)
     await world.process(rpc_url=proxy.url)
     made = await asked(world, model)

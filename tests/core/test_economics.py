@@ -47,12 +47,6 @@ def test_an_estimate_is_read_back_as_it_was_written(estimate: Estimate) -> None:
     assert Estimate.from_json(estimate.to_json()) == estimate
 
 
-def test_a_sum_of_before_results_were_counted_is_read() -> None:
-    old = SUM.to_json().replace(',"result":2000', "")
-    assert old != SUM.to_json()
-    assert Estimate.from_json(old).gas == replace(SUM.gas, result=0)
-
-
 def test_the_sum_adds_up() -> None:
     assert SUM.gas.total == 200_000
     assert SUM.income_wei == 2 * 10**15

@@ -123,7 +123,7 @@ async def test_profit_is_told_where_opg_has_a_price(
     storage: Storage, figures: OverviewStore, clock: SteppingClock
 ) -> None:
     (one,) = await _answered(storage, clock, seen_at=1_000, sent_at=1_004, nonce=1)
-    estimate = Estimate(10**18, 10**15, 0, 10**9, GasParts(0, 1, 1, 0), "bound", None, 1_000.0)
+    estimate = Estimate(10**18, 10**15, 0, 10**9, GasParts(0, 1, 1, 0, 0), "bound", None, 1_000.0)
     await storage.jobs.move([JobMove(one, Trigger.SETTLE_SENT, {"economics": estimate.to_json()})])
     await storage.jobs.move([JobMove(one, Trigger.SETTLED, {"fee_earned": 10**18})])
     line = await figures.line(one)
