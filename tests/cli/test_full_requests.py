@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from oracle.devnet.samples import sample
 from tests.cli.conftest import Oracle
 
 OFFER = ("operator", "offer", "digits-encoder", "--price", "1", "--max-bond", "100")
@@ -55,3 +56,21 @@ def test_what_cannot_be_timed_fails_no_offer(devnet: Oracle, tmp_path: Path) -> 
     (note,) = [one for one in json.loads(printed.out)["warnings"] if "found out" in one["what"]]
     assert note["kind"] == "note"
     assert "oracle node doctor" in note["next"]
+
+
+def test_a_model_of_a_large_trace_takes_fewer_rows_unless_told_otherwise(devnet: Oracle) -> None:
+    file = str(sample("digits-encoder").file)
+    printed = devnet.run("model", "add", file, "--name", "few", "--window", "31", "--json")
+    assert printed.exit_code == 0, printed.err
+    assert json.loads(printed.out)["most_rows_a_request"] == 39
+    assert "rows of one request: 39 at most, not 1024" in printed.err
+    assert "--max-rows sets another number" in printed.err
+    wished = ("--max-rows", "5", "--window", "32", "--json")
+    printed = devnet.run("model", "add", file, "--name", "five", *wished)
+    assert printed.exit_code == 0, printed.err
+    assert json.loads(printed.out)["most_rows_a_request"] == 5
+    assert "rows of one request" not in printed.err
+    plain = ("--tier", "unproven", "--max-rows", "3", "--window", "33")
+    added = devnet.json("model", "add", file, "--name", "plain", *plain)
+    offer = ("operator", "offer", added["id"], "--price", "1", "--max-bond", "100")
+    assert [one for one in devnet.json(*offer)["warnings"] if "found out" in one["what"]] == []
