@@ -40,7 +40,7 @@ from oracle.settings import Settings
 EACH_SECONDS: Final = 30.0
 """So long a model is waited for, its loading included."""
 
-_ENOUGH_SECONDS: Final = 0.25
+_ENOUGH_SECONDS: Final = 0.1
 """A run as long as this is measured well: what a call costs by itself is lost in it."""
 
 _TRACE_BYTES: Final = 64 << 20
