@@ -78,6 +78,7 @@ class Doctor:
             ("announced endpoint", self._announced),
             ("gas", self._gas),
             ("offers and models", self._models),
+            ("full requests", self._full_requests),
             ("ports", self._ports),
             ("database", self._database),
             ("node", self._node),
@@ -227,6 +228,11 @@ class Doctor:
     async def _models(self) -> list[Finding]:
         library = ModelLibrary(self._settings.model_store)
         return await self._need_standing().models(self._signer, library)
+
+    async def _full_requests(self) -> list[Finding]:
+        library = ModelLibrary(self._settings.model_store)
+        local = connection.chain_is_local(self._settings)
+        return await self._need_standing().full_requests(self._settings, library, local=local)
 
     # ---- what the node keeps
 

@@ -6,10 +6,12 @@ Responsible for what will cost money or bring none though nothing fails. Changes
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import Final
 
 from oracle.bootstrap.finding import CheckStatus, Finding
-from oracle.bootstrap.offer_advice import least_bond, never_matched
-from oracle.bootstrap.readiness import lacks
+from oracle.bootstrap.full_request import advice_on, full_requests
+from oracle.bootstrap.offer_advice import LOCAL_MIN_TIME_SECONDS, least_bond, never_matched
+from oracle.bootstrap.readiness import fault_of, lacks
 from oracle.chain.deployment import Deployment
 from oracle.chain.registry_contract import RegistryBinding
 from oracle.chain.rpc import Rpc
@@ -21,6 +23,11 @@ from oracle.core.operator import Offer
 from oracle.core.types import Address, format_opg
 from oracle.errors import NotFound, SchemaError
 from oracle.inference.model_library import ModelLibrary
+from oracle.settings import Settings
+
+_EACH_SECONDS: Final = 10.0
+_ALL_SECONDS: Final = 60.0
+"""After so long no other model is timed: who waits for a doctor wants to hear of the rest."""
 
 
 class Standing:
@@ -106,3 +113,36 @@ class Standing:
             told = "every model on offer is here, and its file is whole"
             return [Finding("offers and models", CheckStatus.GOOD, told)]
         return wanting
+
+    async def full_requests(
+        self, settings: Settings, library: ModelLibrary, *, local: bool
+    ) -> list[Finding]:
+        """Whether the largest requests that the offers take can be answered by this machine."""
+        check, found = "full requests", list[Finding]()
+        status = await self._staking.status(self._operator)
+        async with full_requests(
+            settings, library, each_seconds=_EACH_SECONDS, all_seconds=_ALL_SECONDS
+        ) as timed:
+            for model, offer in await self.offered():
+                if not offer.capacity or await fault_of(model, library) is not None:
+                    continue  # said of the models
+                advice = advice_on(
+                    model,
+                    offer,
+                    status.free,
+                    await timed.of(model),
+                    settings,
+                    # The devnet's own operators take deadlines of seconds, whatever comes of it.
+                    short_on_purpose=local and offer.min_time < LOCAL_MIN_TIME_SECONDS,
+                )
+                for one in advice:
+                    if one.note:
+                        told = f"{one.what}; {one.next_step}"
+                        found.append(Finding(check, CheckStatus.GOOD, told))
+                    else:
+                        mend = f"`oracle operator offer 0x{model.id.hex()}`: {one.next_step}"
+                        found.append(Finding(check, CheckStatus.WARNING, one.what, mend))
+        if not any(one.status is CheckStatus.WARNING for one in found):
+            told = "as far as they could be timed, each can be answered by its deadline"
+            found.append(Finding(check, CheckStatus.GOOD, told))
+        return found

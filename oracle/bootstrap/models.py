@@ -80,10 +80,10 @@ class AddedModel:
     before: Model | None = None
 
 
-def inspect_model(path: Path) -> ModelFile:
+def inspect_model(path: Path, *, max_rows: int = DEFAULT_MAX_BATCH) -> ModelFile:
     """As `inspect`; of a model of doubles that onnxruntime cannot run, says what mends that."""
     try:
-        return inspect(path)
+        return inspect(path, max_batch=max_rows)
     except ModelFileError as error:
         try:
             model = parse(read_bounded(path), name=path.name)
@@ -101,6 +101,7 @@ def prepare_model(
     tier: Tier | None = None,
     rows: list[Tensors] | None = None,
     certify_on: int = CERTIFIED_ROWS,
+    max_rows: int | None = None,
     manifest: ProgramManifest | None = None,
     say: Progress = lambda _: None,
 ) -> PreparedModel:
@@ -111,6 +112,7 @@ def prepare_model(
         rows: inputs of one row each. Without them there is no certificate, and the comparison is
             over generated rows.
         certify_on: how many of them, the first, it is certified on: that takes far longer.
+        max_rows: of one request; as many as its trace allows by default.
         manifest: one made before, which spares both.
 
     Raises:
@@ -118,13 +120,13 @@ def prepare_model(
         ProgramError: it cannot be judged, or the manifest is of another model; the hint says
             what could be done.
     """
-    inspected = inspect_model(path)
+    inspected = inspect_model(path, max_rows=DEFAULT_MAX_BATCH if max_rows is None else max_rows)
     if tier is Tier.UNPROVEN:
         return PreparedModel(inspected, inspected.sha256, tier, inspected.schema, None, None)
     say(f"compiling {path.name}")
     source = read_bounded(path)
     try:
-        compiled = compile_model(source, name=path.name, tier=tier)
+        compiled = compile_model(source, name=path.name, tier=tier, max_batch=max_rows)
     except ProgramError as error:
         if _takes_doubles(inspected.schema) and ElementType.FLOAT64.value in error.message:
             error.hint = _FLOAT32_INPUTS

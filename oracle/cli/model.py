@@ -14,7 +14,6 @@ import typer
 from oracle.bootstrap import connection
 from oracle.bootstrap.models import (
     CERTIFIED_ROWS,
-    AddedModel,
     PreparedModel,
     add_model,
     inspect_model,
@@ -26,15 +25,17 @@ from oracle.chain.contracts import Contracts
 from oracle.cli import model_upkeep
 from oracle.cli.command import verb
 from oracle.cli.context import Json, output, settings
+from oracle.cli.model_added import told_if_registered, told_what_was_chosen
 from oracle.cli.model_facts import certified, describe, facts, measured
 from oracle.cli.output import Output
 from oracle.cli.spoken import NONE
-from oracle.client.deprecated import ended
 from oracle.core.model import had_again
+from oracle.core.schema import DEFAULT_MAX_BATCH, LARGEST_MAX_BATCH
 from oracle.core.types import Address, Tier, address, format_opg, opg
 from oracle.errors import InputError
 from oracle.inference.model_library import ModelLibrary
 from oracle.program.manifest import manifest_beside
+from oracle.program.most_rows import FULL_TRACE_BYTES
 from oracle.settings import Settings
 
 app = typer.Typer(help="Models: compile, certify, register, look up.")
@@ -63,6 +64,16 @@ InputsOption = Annotated[
 RowsOption = Annotated[
     int, typer.Option("--rows", min=1, help="Rows of it to certify on; all are compared.")
 ]
+MaxRowsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--max-rows",
+        min=1,
+        max=LARGEST_MAX_BATCH,
+        help="Most rows of one request, part of the program's root. By default "
+        f"{DEFAULT_MAX_BATCH}, or as many as leave a trace of {FULL_TRACE_BYTES >> 20} MiB.",
+    ),
+]
 
 
 @verb(app, "compile")
@@ -74,6 +85,7 @@ async def compile_file(
     tier: TierOption = None,
     inputs: InputsOption = None,
     rows: RowsOption = CERTIFIED_ROWS,
+    max_rows: MaxRowsOption = None,
     as_json: Json = False,
 ) -> None:
     """Turn an ONNX model into the program that is run and judged; register nothing.
@@ -84,7 +96,7 @@ async def compile_file(
     if tier is TierName.UNPROVEN:
         raise InputError("an unproven model is not compiled", hint="register it with model add")
     out = output(as_json)
-    prepared = await _prepare(out, file, tier, inputs, rows)
+    prepared = await _prepare(out, file, tier, inputs, rows, max_rows)
     assert prepared.compiled is not None
     target = to or file.with_suffix(".program.onnx")
     target.write_bytes(prepared.compiled.file)
@@ -97,6 +109,7 @@ async def certify_file(
     file: Annotated[Path, typer.Argument(help="ONNX file.")],
     inputs: Annotated[Path, typer.Option("--inputs", help="An .npz file with rows of input.")],
     rows: RowsOption = CERTIFIED_ROWS,
+    max_rows: MaxRowsOption = None,
     tier: TierOption = None,
     to: Annotated[
         Path | None, typer.Option("--output", "-o", help="Where the manifest is written.")
@@ -105,7 +118,7 @@ async def certify_file(
 ) -> None:
     """Bound how far an answer can be moved without any step being provably wrong."""
     out = output(as_json)
-    prepared = await _prepare(out, file, tier, inputs, rows)
+    prepared = await _prepare(out, file, tier, inputs, rows, max_rows)
     if prepared.certificate is None:
         raise InputError("an unproven model has no certificate")
     if to is not None:
@@ -142,6 +155,7 @@ async def add(
     tier: TierOption = None,
     inputs: InputsOption = None,
     rows: RowsOption = CERTIFIED_ROWS,
+    max_rows: MaxRowsOption = None,
     as_json: Json = False,
 ) -> None:
     """Compile an ONNX file, certify it, keep it, and register it under the owner's key."""
@@ -149,7 +163,7 @@ async def add(
         raise InputError("a model needs a name")
     configured = settings()
     out = output(as_json)
-    prepared = await _prepare(out, file, tier, inputs, rows)
+    prepared = await _prepare(out, file, tier, inputs, rows, max_rows)
     async with connection.client(configured, "owner") as client:
         with out.progress("registering"):
             added = await add_model(
@@ -165,16 +179,10 @@ async def add(
                 min_bond=opg(min_bond),
                 reveal_window=reveal_window,
             )
-    _told_if_registered(added, name or file.stem, uri, out, asked=name is not None)
+    told_if_registered(added, name or file.stem, uri, out, asked=name is not None)
+    told_what_was_chosen(added, out, reveal_window=reveal_window, max_rows=max_rows)
     window_to_reveal = added.terms.reveal_window
     shown = {"id": added.id, "name": added.name, "reveal_window_seconds": window_to_reveal}
-    if added.advice is not None and reveal_window is None:
-        out.say(
-            f"reveal window: {window_to_reveal} s, chosen for a model {added.advice.depth} steps "
-            "deep on this deployment; --reveal-window sets another"
-        )
-    elif added.advice is not None and (warning := added.advice.warning(window_to_reveal)):
-        out.say(f"warning: {warning}")
     if added.advice is not None and (as_json or reveal_window is not None):
         shown |= {
             "steps_deep": added.advice.depth,
@@ -183,47 +191,26 @@ async def add(
     out.result(shown | facts(prepared))
 
 
-def _told_if_registered(
-    added: AddedModel, name: str, uri: str, out: Output, *, asked: bool
-) -> None:
-    """Says that these terms had an id already. Raises InputError where that is not what was asked
-    for: another name or URI, or a model that takes requests."""
-    if added.before is None:
-        return
-    if not added.before.live:
-        raise InputError(
-            f"{added.name}: this model {ended(added.before)}",
-            hint="change the window or retrain, for a new id; the file is kept here, for requests "
-            "that this one still owes an answer",
-        )
-    told = f"registered already as {added.name!r}"
-    if uri and uri != added.before.uri:
-        raise InputError(
-            f"{told}, and its URI stays {added.before.uri!r} (0x{added.id.hex()})",
-            hint="announce where your own services are with `oracle operator endpoint`: whoever "
-            "offers a model serves its program",
-        )
-    if name == added.name:
-        out.say(told)
-        return
-    told += ", and this name stays: an id does not depend on the name"
-    if asked:
-        raise InputError(
-            f"{told} (0x{added.id.hex()})",
-            hint=f"ask it as {added.name!r}, or by its id; another --window makes another model",
-        )
-    out.say(told)
-
-
 async def _prepare(
-    out: Output, file: Path, tier: TierName | None, inputs: Path | None, rows: int
+    out: Output,
+    file: Path,
+    tier: TierName | None,
+    inputs: Path | None,
+    rows: int,
+    max_rows: int | None,
 ) -> PreparedModel:
     wished = None if tier is None else Tier[tier.name]
     given = None if inputs is None else read_rows(inputs, inspect_model(file).schema)
     say: Callable[[str], None] = out.say if os.isatty(2) else lambda _: None
     with out.progress("compiling"):
         return await asyncio.to_thread(
-            prepare_model, file, tier=wished, rows=given, certify_on=rows, say=say
+            prepare_model,
+            file,
+            tier=wished,
+            rows=given,
+            certify_on=rows,
+            max_rows=max_rows,
+            say=say,
         )
 
 

@@ -12,6 +12,7 @@ from oracle.bootstrap.models import PreparedModel
 from oracle.certificate.certificate import Certificate
 from oracle.client.answer import backing
 from oracle.core.model import UNCERTIFIED, Model, error_bar
+from oracle.core.schema import DEFAULT_MAX_BATCH
 from oracle.core.types import Tier, format_opg
 from oracle.program.manifest import ProgramManifest
 from oracle.program.sizes import multiply_adds
@@ -40,6 +41,8 @@ def facts(prepared: PreparedModel) -> dict[str, Any]:
         }
         if prepared.compiled.single_only:
             shown["one_row_a_request"] = prepared.compiled.single_only
+        elif prepared.schema.max_batch != DEFAULT_MAX_BATCH:
+            shown["most_rows_a_request"] = prepared.schema.max_batch
     return shown
 
 

@@ -252,9 +252,10 @@ _MARKS = {
 @verb(app, "doctor")
 async def doctor(as_json: Json = False) -> None:
     """Make every check of a node's start, and say of each that fails what to do about it."""
-    out = output(as_json)
+    configured, out = settings(), output(as_json)
+    start_logging(configured.model_copy(update={"log_level": "error"}))  # it says what it finds
     found = []
-    async for one in Doctor(settings()).examine():
+    async for one in Doctor(configured).examine():
         found.append(one)
         if not as_json:
             out.say(f"{_MARKS[one.status]} {one.check}: {one.found}")

@@ -12,18 +12,26 @@ from typing import Annotated, Any
 import typer
 
 from oracle.bootstrap import connection
-from oracle.bootstrap.offer_advice import Advice, never_matched, of_reveal_window, of_stake
+from oracle.bootstrap.full_request import advice_on, full_requests
+from oracle.bootstrap.offer_advice import (
+    Advice,
+    default_min_time,
+    never_matched,
+    of_reveal_window,
+    of_stake,
+)
 from oracle.bootstrap.readiness import UNANSWERED, fault_of
 from oracle.cli.command import verb
-from oracle.cli.context import Json, operator_address, output, settings
+from oracle.cli.context import Json, operator_address, output, settings, start_logging
 from oracle.client.deprecated import require_live
 from oracle.client.offchain_lookup import gateway_trouble
 from oracle.core.endpoint import checked_endpoint
-from oracle.core.model import had_again
+from oracle.core.model import Model, had_again
 from oracle.core.operator import Offer
-from oracle.core.types import address, format_opg, opg
+from oracle.core.types import Address, address, format_opg, opg
 from oracle.errors import InputError
 from oracle.inference.model_library import ModelLibrary
+from oracle.settings import Settings
 
 
 def register(app: typer.Typer) -> None:
@@ -40,7 +48,14 @@ async def offer(
     capacity: Annotated[
         int, typer.Option(help="Most unanswered requests at once; 0 withdraws the offer.")
     ] = 16,
-    min_time: Annotated[int, typer.Option(help="Shortest time to the deadline, seconds.")] = 30,
+    min_time: Annotated[
+        int | None,
+        typer.Option(
+            help="Shortest time to the deadline, seconds. By default what an answer takes whose "
+            "transaction is stuck once: bump_seconds, answer_margin_seconds and two blocks, 120 in "
+            "all unless they are set; 30 on a chain of this machine."
+        ),
+    ] = None,
     max_window: Annotated[
         int | None,
         typer.Option(help="Longest challenge window, seconds; the model's own by default."),
@@ -52,6 +67,10 @@ async def offer(
 ) -> None:
     """Set the standing offer for a model: matching requests bind the operator at once."""
     configured = settings()
+    local = connection.chain_is_local(configured)
+    if min_time is None:
+        bump, margin = configured.bump_seconds, configured.answer_margin_seconds
+        min_time = default_min_time(bump, margin, local=local)
     async with connection.client(configured, "owner") as client:
         found = await client.model(model)
         if capacity:  # what is withdrawn may be of any model
@@ -63,17 +82,12 @@ async def offer(
         )
         owner = client.sender.address
         free = (await client.staking.status(owner)).free
-    advice: list[Advice] = []
+    out, advice = output(as_json), list[Advice]()
     if terms.capacity:
-        library = ModelLibrary(configured.model_store)
-        if (fault := await fault_of(found, library)) is not None:
-            what = f"{fault}; where this is the node's machine, {UNANSWERED}"
-            advice.append(Advice(what, had_again(found, owner)))
-        advice += [*never_matched(found, terms), *filter(None, [of_stake(terms, free)])]
-        if not connection.chain_is_local(configured):  # a devnet's windows are short on purpose
-            advice += filter(None, [of_reveal_window(found)])
+        with out.progress("timing a full request"):
+            advice = await _advice(configured, found, terms, owner, free, local=local)
     _advise(advice, as_json)
-    output(as_json).result(
+    out.result(
         {
             "model": found.name,
             "price_opg": format_opg(terms.price),
@@ -85,6 +99,26 @@ async def offer(
         }
         | _warnings(advice, as_json)
     )
+
+
+async def _advice(
+    configured: Settings, model: Model, terms: Offer, owner: Address, free: int, *, local: bool
+) -> list[Advice]:
+    """What will not go as wanted; nothing that fails here is an error, for the offer is set."""
+    advice: list[Advice] = []
+    library = ModelLibrary(configured.model_store)
+    fault = await fault_of(model, library)
+    if fault is not None:
+        what = f"{fault}; where this is the node's machine, {UNANSWERED}"
+        advice.append(Advice(what, had_again(model, owner)))
+    advice += [*never_matched(model, terms), *filter(None, [of_stake(terms, free)])]
+    if not local:  # a devnet's windows are short on purpose
+        advice += filter(None, [of_reveal_window(model)])
+    if fault is None:
+        start_logging(configured.model_copy(update={"log_level": "error"}))
+        async with full_requests(configured, library) as timed:
+            advice += advice_on(model, terms, free, await timed.of(model), configured)
+    return advice
 
 
 def _advise(advice: Sequence[Advice], as_json: bool) -> None:

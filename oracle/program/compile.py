@@ -20,6 +20,7 @@ from oracle.program.admission import check_program
 from oracle.program.instruction import Program
 from oracle.program.layout import choose_layouts
 from oracle.program.leaf_size import choose_leaf_bytes
+from oracle.program.most_rows import choose_most_rows
 from oracle.program.normalise.pipeline import normalise
 from oracle.program.reading.clamps import clamp_indices
 from oracle.program.reading.copies import commit_for_views
@@ -35,7 +36,7 @@ NATIVE_FROM: Final = 1_000_000_000
 
 @dataclass(frozen=True)
 class CompiledProgram:
-    """A program and its interface; `single_only` says why `max_batch` is 1, or is None."""
+    """A program and its interface; `single_only` says why rows come alone, or is None."""
 
     file: bytes
     program: Program
@@ -49,28 +50,30 @@ def compile_model(
     name: str = "the model",
     tier: Tier | None = None,
     leaf_bytes: int | None = None,
-    max_batch: int = DEFAULT_MAX_BATCH,
+    max_batch: int | None = None,
 ) -> CompiledProgram:
     """Compiles an ONNX file. Without a tier: EXACT where it can be, else ROUNDED, else NATIVE.
 
-    Without a leaf size, it is chosen by the bytes of a row's trace.
+    Without a leaf size or a largest batch, they are chosen by the bytes of a row's trace.
 
     Raises:
         ModelFileError: the bytes are not a model, or its interface has no fixed meaning.
         ProgramError: an operator cannot be judged (all are named), or not in the wished tier.
     """
     source = prepare(data, name=name)
-    interface = read_schema(source, max_batch=max_batch)
+    most = DEFAULT_MAX_BATCH if max_batch is None else max_batch
+    interface = read_schema(source, max_batch=most)
     reason = dependence(source) if interface.fully_batched else "an output has no batch axis"
     schema = interface if reason is None else replace(interface, max_batch=1)
-    job = _Job(source, schema, hashlib.sha256(data).hexdigest(), leaf_bytes)
+    choose_rows = max_batch is None and schema.max_batch > 1
+    job = _Job(source, schema, hashlib.sha256(data).hexdigest(), leaf_bytes, choose_rows)
     file, program = job.compile(Tier.NATIVE if tier is None else tier)
     if tier is None and not inexact_instructions(program):
         file, program = job.compile(Tier.EXACT)
     elif tier is None and multiply_adds(program) < NATIVE_FROM:
         file, program = job.compile(Tier.ROUNDED)
     _check_outputs(program, schema)
-    return CompiledProgram(file, program, schema, reason)
+    return CompiledProgram(file, program, replace(schema, max_batch=program.max_rows), reason)
 
 
 def load_program(file: bytes) -> Program:
@@ -101,6 +104,7 @@ class _Job:
     schema: ModelSchema
     source_sha256: str
     leaf_bytes: int | None
+    choose_rows: bool
 
     def compile(self, tier: Tier) -> tuple[bytes, Program]:
         """The program file and what it reads as. Raises ProgramError."""
@@ -117,12 +121,14 @@ class _Job:
         metadata["oracle.layouts"] = write_layouts(choose_layouts(model))
         helper.set_model_props(model, dict(sorted(metadata.items())))
         program = read_program(model)
+        # Only now is it known how long a row's trace is.
         if self.leaf_bytes is None:
-            # Only now is it known how long a row's trace is.
-            chosen = choose_leaf_bytes(program.row_trace_bytes)
-            metadata["oracle.leaf_bytes"] = str(chosen)
-            helper.set_model_props(model, dict(sorted(metadata.items())))
-            program = replace(program, leaf_bytes=chosen)
+            program = replace(program, leaf_bytes=choose_leaf_bytes(program.row_trace_bytes))
+        if self.choose_rows:
+            program = replace(program, max_rows=choose_most_rows(program.row_trace_bytes))
+        metadata["oracle.leaf_bytes"] = str(program.leaf_bytes)
+        metadata["oracle.max_rows"] = str(program.max_rows)
+        helper.set_model_props(model, dict(sorted(metadata.items())))
         check_program(program)
         return model.SerializeToString(deterministic=True), program
 

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from oracle.bootstrap.offer_advice import least_bond, never_matched, of_reveal_window, of_stake
+from oracle.bootstrap.offer_advice import (
+    FullRequest,
+    default_min_time,
+    least_bond,
+    never_matched,
+    of_places,
+    of_reveal_window,
+    of_run_time,
+    of_stake,
+    of_traces,
+)
 from oracle.core.model import Model
 from oracle.core.operator import Offer
 from oracle.core.types import Tier
+from oracle.settings import Settings
 from tests.service.fakes import model
 
 OPG = 10**18
@@ -54,3 +65,64 @@ def test_a_window_in_which_no_node_could_show_its_trace_is_warned_of() -> None:
     assert warning is not None
     assert "within 1 s" in warning.what
     assert not warning.note
+
+
+def test_the_shortest_time_by_default_leaves_time_for_a_stuck_transaction() -> None:
+    usual = Settings()
+    bump, margin = usual.bump_seconds, usual.answer_margin_seconds
+    assert default_min_time(bump, margin, local=False) == 120
+    assert default_min_time(bump + 0.5, margin + 30, local=False) == 151
+    assert default_min_time(bump, margin, local=True) == 30
+
+
+def test_a_run_that_the_nodes_limit_ends_is_warned_of_with_a_limit_that_suffices() -> None:
+    full = FullRequest(rows=1_024, seconds=80.0, trace_bytes=0)
+    assert of_run_time(MODEL, full, 80.0) is None
+    warning = of_run_time(MODEL, full, 60.0)
+    assert warning is not None
+    assert (warning.note, "of 1,024 rows, takes about 80 s here" in warning.what) == (False, True)
+    assert "set inference_timeout_seconds to 120 or more" in warning.next_step
+    assert "--max-rows 512" in warning.next_step, "which leave room, too"
+    single = of_run_time(MODEL, FullRequest(1, 80.0, 0), 60.0)
+    assert single is not None
+    assert "of one row" in single.what
+    assert "--max-rows" not in single.next_step
+
+
+def test_more_places_than_can_be_answered_in_time_are_warned_of_with_numbers() -> None:
+    offer = replace(GOOD, capacity=16, min_time=120)
+    full = FullRequest(rows=10, seconds=3.75, trace_bytes=0)
+    assert of_places(MODEL, offer, full, 60) is None
+    warning = of_places(MODEL, offer, replace(full, seconds=4.0), 60)
+    assert warning is not None
+    assert "take 64 s, and may have 120 s" in warning.what
+    assert "--capacity 15 or --min-time 124" in warning.next_step
+    for better in (replace(offer, capacity=15), replace(offer, min_time=124)):
+        assert of_places(MODEL, better, replace(full, seconds=4.0), 60) is None
+    none = of_places(MODEL, offer, replace(full, seconds=70.0), 60)
+    assert none is not None
+    assert "--min-time 1180, or --capacity 1 --min-time 130" in none.next_step
+    one = of_places(MODEL, replace(offer, capacity=1), replace(full, seconds=70.0), 60)
+    assert one is not None
+    assert one.next_step == "set it again with --min-time 130"
+
+
+def test_a_margin_longer_than_the_shortest_time_does_not_speak_of_small_models() -> None:
+    local = replace(GOOD, capacity=16, min_time=30)
+    assert of_places(MODEL, local, FullRequest(1_024, 0.1, 0), 60) is None
+    assert of_places(MODEL, local, FullRequest(1_024, 1.0, 0), 60) is not None
+
+
+def test_traces_of_all_that_the_stake_can_back_are_noted_where_they_have_no_room() -> None:
+    full = FullRequest(rows=10, seconds=0.1, trace_bytes=3 << 20)
+    assert of_traces(MODEL, GOOD, 199 * OPG, full, 27 << 20) is None, "nine of 20 OPG each"
+    note = of_traces(MODEL, GOOD, 200 * OPG, full, 27 << 20)
+    assert note is not None
+    assert note.note
+    assert "backs 10 requests" in note.what
+    assert "3.0 MiB each" in note.what
+    assert "room for 9 of them" in note.what
+    assert f"trace_budget_bytes to {30 << 20} " in note.next_step
+    assert of_traces(MODEL, GOOD, 200 * OPG, replace(full, trace_bytes=0), 0) is None
+    bondless = replace(MODEL, terms=replace(MODEL.terms, min_bond=0))
+    assert of_traces(bondless, replace(GOOD, price=0), 1, full, 0) is not None
