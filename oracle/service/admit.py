@@ -112,7 +112,7 @@ class Admit:
         reason = untimely(model.terms.reveal_window, self._dispute_allowance)
         if reason is not None:
             return f"the model cannot be disputed as it should be: {reason}"
-        if not self._models.has(model.terms.program_root):
+        if not self._models.has(model.terms.program_root, model.terms.tier):
             return "the model's file is not in this node's store"
         try:
             # Anybody may register a file of ours under a schema that is not its own.

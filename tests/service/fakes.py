@@ -552,8 +552,8 @@ class Files:
     def __init__(self) -> None:
         self.missing: set[bytes] = set()
 
-    def has(self, sha256: bytes) -> bool:
-        return sha256 not in self.missing
+    def has(self, digest: bytes, tier: Tier) -> bool:
+        return digest not in self.missing
 
 
 class Engine:
