@@ -6,7 +6,7 @@ Only what the services ask for is there; each fake keeps what a test wants to lo
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -232,12 +232,19 @@ class Jobs:
         return [self.table[one] for one in request_ids if one in self.table]
 
     async def jobs(
-        self, states: Sequence[JobState], *, limit: int, due_at: float | None = None
+        self,
+        states: Sequence[JobState],
+        *,
+        limit: int,
+        due_at: float | None = None,
+        besides: Collection[bytes] = (),
     ) -> Sequence[Job]:
         found = [
             job
             for job in self.table.values()
-            if job.state in states and (due_at is None or job.not_before <= due_at)
+            if job.state in states
+            and (due_at is None or job.not_before <= due_at)
+            and job.request.model_id not in besides
         ]
         return sorted(found, key=lambda job: job.request.deadline)[:limit]
 
@@ -557,10 +564,10 @@ class Files:
 
 
 class Engine:
-    """Answers each input by `behave`; `runs` counts the inputs."""
+    """Answers each input by `behave`; `runs` counts the inputs, `loads` what asked for a model."""
 
     def __init__(self) -> None:
-        self.runs = 0
+        self.runs = self.loads = 0
         self.batches: list[int] = []
         self.behave: Callable[[Tensors], Inference | OracleError] = lambda _: good()
         self.broken: dict[bytes, OracleError] = {}
@@ -568,6 +575,7 @@ class Engine:
     async def load(
         self, program_root: bytes, schema: ModelSchema, tier: Tier = Tier.UNPROVEN
     ) -> None:
+        self.loads += 1
         if program_root in self.broken:
             raise self.broken[program_root]
 
