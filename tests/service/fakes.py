@@ -412,6 +412,15 @@ class Transactions:
             for request_id in one.request_ids
         }
 
+    async def reverted(self, purpose: Purpose, request_ids: Sequence[bytes]) -> set[bytes]:
+        return {
+            request_id
+            for one in self.table.values()
+            if one.state is TransactionState.REVERTED and one.purpose is purpose
+            for request_id in one.request_ids
+            if request_id in request_ids
+        }
+
     async def transactions_for(self, request_id: bytes) -> Sequence[Transaction]:
         return [one for one in self.table.values() if request_id in one.request_ids]
 
