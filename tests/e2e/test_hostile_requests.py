@@ -110,14 +110,14 @@ async def test_who_shared_a_batch_that_reverted_is_answered_with_the_next_transa
         await world.chain.mine()
         await world.chain.automine(True)
         await world.until_settled(*(one.id for one in made))
-    assert (await world.storage.jobs.totals()).reverted == 1
     tried = []
     for one in made:
         sent = await world.storage.transactions.transactions_for(one.id)
         tried.append([len(each.request_ids) for each in sent if each.purpose is Purpose.ANSWER])
     again = [sizes for sizes in tried if len(sizes) > 1]
-    assert again == [[len(again), 1]] * len(again)
+    assert all(sizes[1:] == [1] for sizes in again), "alone, and the second went through"
     assert len(again) > 1
+    assert max(first for first, *_ in again) > 1
 
 
 async def test_an_offer_flooded_with_dust_serves_those_who_pay(world: World) -> None:
