@@ -163,5 +163,6 @@ async def client(settings: Settings, role: Role | None = None) -> AsyncIterator[
         key,
         timeout_seconds=settings.rpc_timeout_seconds,
         policy=rpc_policy(settings),
+        private_endpoints=asks_private(settings),
     ) as opened:
         yield opened

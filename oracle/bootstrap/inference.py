@@ -88,7 +88,7 @@ async def warming(
             for model_id in list(await offers.standing())[:_WARMED]:
                 model = await registry.model(model_id)
                 terms = model.terms
-                if stored.has(terms.program_root):
+                if stored.has(terms.program_root, terms.tier):
                     await engine.load(terms.program_root, model.schema, terms.tier)
         except OracleError as error:  # the first request finds out, and says so
             _log.warning("models are not warmed", error=error.message)

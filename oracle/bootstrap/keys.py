@@ -46,6 +46,8 @@ class Reload:
     def __init__(self, settings: Callable[[], Settings]) -> None:
         self.settings = settings
         self.wanted = asyncio.Event()
+        self.waiting: Sequence[str] = ()
+        """Settings that have changed and wait for a restart, as of the last time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class NodeKeys:
 
     keyring: Keyring
     senders: Senders
+    reload: Reload
 
     async def cycle(self) -> bool:
         """One look; True where the next is due at once. Raises as `Keyring.cycle` does."""
@@ -185,8 +188,9 @@ async def open_keys(
 
     async def again() -> None:
         read = reload.settings()
-        if waiting := _changed(settings, read):
-            _log.warning("settings wait for a restart", settings=" ".join(waiting))
+        reload.waiting = _changed(settings, read)
+        if reload.waiting:
+            _log.warning("settings wait for a restart", settings=" ".join(reload.waiting))
         added = await open_signers(read)
         try:
             await claims([one.address for one in added])
@@ -199,7 +203,7 @@ async def open_keys(
 
     reloads = asyncio.create_task(_reload_when_wanted(reload, again))
     try:
-        yield NodeKeys(keyring, senders)
+        yield NodeKeys(keyring, senders, reload)
     finally:
         reloads.cancel()
         with suppress(asyncio.CancelledError):

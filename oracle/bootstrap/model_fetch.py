@@ -51,7 +51,7 @@ async def fetch_model(
         ModelFileError: the disk refuses.
     """
     root, tier = model.terms.program_root, model.terms.tier
-    if library.has(root):
+    if library.has(root, tier):
         stored = await asyncio.to_thread(_read, library, root, tier)
         if stored is not None:
             return FetchedModel(model, None, len(stored))
@@ -88,7 +88,7 @@ async def fetch_model(
 def _read(library: ModelLibrary, root: bytes, tier: Tier) -> bytes | None:
     """The stored file; None where it is damaged, to be fetched once more."""
     try:
-        return library.read(root) if tier is Tier.UNPROVEN else library.read_program(root)
+        return library.read_model(root, tier)
     except ModelFileError:
         return None
 

@@ -165,4 +165,5 @@ def _node(parts: Parts, work: Work) -> Node:
         more_trouble=lambda: work.trouble(parts),
         wanting=lambda: work.unserved.reasons,
         endpoints=parts.rpc.reports,
+        settings_waiting=lambda: parts.keys.reload.waiting,
     )

@@ -142,7 +142,7 @@ class ChainSide:
             model = await self._models.model(model_id)
         except (NotFound, SchemaError):
             return OfferedModel(model_id, "", "unknown", offer, here=False)
-        here = self._library.has(model.terms.program_root)
+        here = self._library.has(model.terms.program_root, model.terms.tier)
         return OfferedModel(model_id, model.name, model.terms.tier.name.lower(), offer, here)
 
 

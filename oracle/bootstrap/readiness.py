@@ -18,7 +18,7 @@ from oracle.chain.rpc import Rpc
 from oracle.chain.staking_contract import StakingBinding
 from oracle.client.market import OwnOffers
 from oracle.core.model import Model, had_again, untimely
-from oracle.core.types import ZERO_ADDRESS, Address, format_wad
+from oracle.core.types import ZERO_ADDRESS, Address, Tier, format_wad
 from oracle.errors import (
     ChainRefused,
     ChainUnreachable,
@@ -46,9 +46,9 @@ UNANSWERED: Final = "a request that the offer takes will go unanswered, and cost
 class Stored(Protocol):
     """What this machine holds of models."""
 
-    def has(self, digest: bytes) -> bool: ...
+    def has(self, digest: bytes, tier: Tier) -> bool: ...
 
-    def damage(self, digest: bytes) -> str | None: ...
+    def damage(self, digest: bytes, tier: Tier) -> str | None: ...
 
 
 class Registrations(Protocol):
@@ -211,7 +211,7 @@ async def missing_models(
 
 async def fault_of(model: Model, stored: Stored) -> str | None:
     """Why a model cannot be run here, as far as its file goes."""
-    root = model.terms.program_root
-    if not stored.has(root):
+    root, tier = model.terms.program_root, model.terms.tier
+    if not stored.has(root, tier):
         return "the model is not here"
-    return await asyncio.to_thread(stored.damage, root)
+    return await asyncio.to_thread(stored.damage, root, tier)

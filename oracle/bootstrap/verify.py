@@ -171,9 +171,7 @@ def _files(
     library = ModelLibrary(settings.model_store)
 
     def look(root: bytes, tier: Tier) -> bytes | None:
-        if not library.has(root):
-            return None
-        return library.read(root) if tier is Tier.UNPROVEN else library.read_program(root)
+        return library.read_model(root, tier) if library.has(root, tier) else None
 
     places: list[FileSource] = [Folder(look)]
     if isinstance(evidence.model, RegisteredModel) and evidence.model.uri:

@@ -235,7 +235,7 @@ class Places:
         return places
 
     def _look(self, root: bytes, tier: Tier) -> bytes | None:
-        return self._library.read_program(root) if self._library.has(root) else None
+        return self._library.read_model(root, tier) if self._library.has(root, tier) else None
 
 
 class OneRun:

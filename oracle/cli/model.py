@@ -277,7 +277,7 @@ async def show(
     library, root = ModelLibrary(configured.model_store), found.terms.program_root
     fault = await fault_of(found, library)
     known["file_here"] = fault is None
-    if fault is not None and library.has(root):
+    if fault is not None and library.has(root, found.terms.tier):
         known["file_damaged"] = f"{fault}: {had_again(found, _own_address(configured))}"
     if found.terms.tier is not Tier.UNPROVEN:
         known |= measured(library.manifest(root), found.terms.epsilon)

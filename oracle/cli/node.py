@@ -49,11 +49,14 @@ async def run(
     ] = True,
 ) -> None:
     """Serve requests. SIGTERM or Ctrl-C finishes what is begun and ends; twice, ends at once."""
-    configured = settings()
-    if not page:
-        configured = configured.model_copy(update={"private": False})
+
+    def read() -> Settings:
+        found = settings()
+        return found if page else found.model_copy(update={"private": False})
+
+    configured = read()
     start_logging(configured)
-    await run_node(configured, address(operator_address(configured)), settings_again=settings)
+    await run_node(configured, address(operator_address(configured)), settings_again=read)
 
 
 @verb(app, "stop")
@@ -154,6 +157,7 @@ def _running(heartbeat: Heartbeat, *, as_json: bool) -> dict[str, Any]:
         "private" if as_json else "operator's page": heartbeat.private,
         "endpoints": [one if as_json else _endpoint(one) for one in heartbeat.endpoints],
         "trouble": dict(heartbeat.trouble),
+        "settings_waiting": list(heartbeat.settings_waiting),
     }
 
 

@@ -86,8 +86,8 @@ async def _of_models(error: ModelFileError) -> ModelFileError:
     library = ModelLibrary(configured.model_store)
     own = None if configured.operator is None else address(configured.operator)
     for one in await _registered():
-        root = one.terms.program_root
-        if one.live and library.has(root) and library.damage(root) == error.message:
+        root, tier = one.terms.program_root, one.terms.tier
+        if one.live and library.has(root, tier) and library.damage(root, tier) == error.message:
             return ModelFileError(f"{one.name}: {error.message}", hint=had_again(one, own))
     return error
 

@@ -16,7 +16,7 @@ import aiohttp
 
 from oracle.chain.revert_words import moment
 from oracle.client import OracleClient
-from oracle.client.offchain_lookup import connection_cause, is_local
+from oracle.client.offchain_lookup import connection_cause
 from oracle.client.public_address import PrivateAddress, connector
 from oracle.client.waiting import Waiting
 from oracle.core.request import RequestState
@@ -54,10 +54,9 @@ async def told_if_silent(
 async def _ask(
     client: OracleClient, request_id: bytes, operator: Address, say: Callable[[str], None]
 ) -> None:
-    public_only = not is_local(client.rpc.endpoint)
     try:
         url = await client.endpoint(operator)
-        if url is None or (cause := await _no_answer(url, public_only)) is None:
+        if url is None or (cause := await _no_answer(url, not client.asks_private)) is None:
             return
         deadline = moment(await client.deadline(request_id))
     except OracleError:  # it is the wait that says what is wrong with the chain's endpoint

@@ -60,8 +60,14 @@ class Requested:
 class OracleClient(OracleReader):
     """One deployment through one endpoint, with or without a key. Made by `connect`."""
 
-    def __init__(self, rpc: Rpc, deployment: Deployment, signer: LocalSigner | None) -> None:
-        super().__init__(rpc, deployment)
+    def __init__(
+        self,
+        rpc: Rpc,
+        deployment: Deployment,
+        signer: LocalSigner | None,
+        private_endpoints: bool | None = None,
+    ) -> None:
+        super().__init__(rpc, deployment, private_endpoints)
         self._sender = TransactionSender(rpc, signer) if signer else None
         self._allowance = asyncio.Lock()
 
@@ -398,6 +404,7 @@ async def connect(
     *,
     timeout_seconds: float = 10.0,
     policy: RpcPolicy | None = None,
+    private_endpoints: bool | None = None,
 ) -> AsyncIterator[OracleClient]:
     """Opens a client and closes it.
 
@@ -406,6 +413,8 @@ async def connect(
         deployment: the addresses, or the file that holds them.
         signer: the key that asks and pays; without one the client only reads.
         policy: how several are judged.
+        private_endpoints: whether URLs that operators announced on chain are asked where they lead
+            to private addresses; by default only where every endpoint is on this machine.
 
     Raises:
         ConfigurationError: a bad deployment file.
@@ -423,6 +432,6 @@ async def connect(
     )
     try:
         await where.verify(rpc)
-        yield OracleClient(rpc, where, signer)
+        yield OracleClient(rpc, where, signer, private_endpoints)
     finally:
         await rpc.close()

@@ -23,6 +23,7 @@ from oracle.client.answer import InferenceAnswer
 from oracle.client.deprecated import WHAT_THEN, ended, require_live
 from oracle.client.endpoint import endpoint_of
 from oracle.client.market import StandingOffer, all_offers, standing_offers
+from oracle.client.offchain_lookup import is_local
 from oracle.client.receipt_reader import read_receipt
 from oracle.client.story import Story, read_story
 from oracle.client.view_call import Inputs, ViewedAnswer, view, views_at, with_gateways
@@ -51,8 +52,16 @@ _MOST_DEADLINES: Final = 10_000
 class OracleReader:
     """One deployment through one endpoint, as anybody sees it."""
 
-    def __init__(self, rpc: Rpc, deployment: Deployment) -> None:
+    def __init__(
+        self, rpc: Rpc, deployment: Deployment, private_endpoints: bool | None = None
+    ) -> None:
         self.rpc = rpc
+        self.asks_private: bool = (
+            all(is_local(one["address"]) for one in rpc.reports())
+            if private_endpoints is None
+            else private_endpoints
+        )
+        """Whether URLs that operators announced are asked where they lead to private addresses."""
         self.gateway = Gateway(rpc)
         self.deployment = deployment
         self.oracle = OracleBinding(rpc, deployment.oracle)
@@ -184,6 +193,7 @@ class OracleReader:
             operator=operator,
             allow_rounding=allow_rounding,
             limit=None if max_price is None else SpendingLimit(self._paying, max_price),
+            public_only=not self.asks_private,
         )
 
     @property

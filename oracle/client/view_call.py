@@ -20,7 +20,7 @@ from oracle.chain.rpc import Rpc
 from oracle.chain.views_contract import CheckedAnswer, OffchainLookup, ViewsBinding
 from oracle.client.answer import backing
 from oracle.client.market import StandingOffer
-from oracle.client.offchain_lookup import fetch, is_local
+from oracle.client.offchain_lookup import fetch
 from oracle.client.view_payment import SpendingLimit, pay, too_dear
 from oracle.core.model import UNCERTIFIED, Model
 from oracle.core.saved_receipt import Contracts
@@ -98,11 +98,13 @@ async def view(
     operator: Address,
     allow_rounding: bool | None = None,
     limit: SpendingLimit | None = None,
+    public_only: bool,
 ) -> ViewedAnswer:
     """Asks an operator's gateways, and the contract whether to believe them.
 
     Args:
         limit: what pays where a gateway asks for it; without one, that is an error.
+        public_only: whether gateways are asked by https and at public addresses only.
 
     Raises:
         PaymentRequired: the answer costs more than was agreed to.
@@ -115,7 +117,7 @@ async def view(
     lookup = await contract.lookup(caller, operator, model.id, data)
 
     async def asked(one: OffchainLookup) -> bytes:
-        return await fetch(one, public_only=not is_local(rpc.endpoint))
+        return await fetch(one, public_only=public_only)
 
     paid = 0
     try:

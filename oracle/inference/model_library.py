@@ -10,6 +10,7 @@ import os
 import tempfile
 from pathlib import Path
 
+from oracle.core.types import Tier
 from oracle.errors import ModelFileError, ProgramError
 from oracle.inference.content_store import ContentStore
 from oracle.program.compile import load_program
@@ -29,15 +30,20 @@ class ModelLibrary:
         self._files = ContentStore(root)
         self._programs = ContentStore(Path(root) / "programs", digest=root_of)
 
-    def has(self, digest: bytes) -> bool:
-        """Whether a file or program of this name is stored; its content is checked when read."""
-        return self._files.has(digest) or self._programs.has(digest)
+    def has(self, digest: bytes, tier: Tier) -> bool:
+        """Whether a model of this tier and name is stored; its content is checked when read.
 
-    def damage(self, digest: bytes) -> str | None:
-        """Why a stored file or program is no good, with where it lies; None where one is."""
-        held = [one for one in (self._files, self._programs) if one.has(digest)]
-        found = [one.damage(digest) for one in held]
-        return None if None in found else next(iter(found), None)
+        The tier says which kind of name it is: anybody may register one kind as the other.
+        """
+        return self._of(tier).has(digest)
+
+    def damage(self, digest: bytes, tier: Tier) -> str | None:
+        """Why a stored model is no good, with where it lies; None where it is, or is not here."""
+        return self._of(tier).damage(digest)
+
+    def read_model(self, digest: bytes, tier: Tier) -> bytes:
+        """The file of a model of this tier. Raises `ModelFileError`."""
+        return self._of(tier).read(digest)
 
     def read(self, sha256: bytes) -> bytes:
         """The plain model file with this SHA-256. Raises `ModelFileError`."""
@@ -92,3 +98,6 @@ class ModelLibrary:
                 Path(beside).unlink(missing_ok=True)
         except OSError as error:
             raise ModelFileError(f"{file} cannot be written: {error.strerror}") from error
+
+    def _of(self, tier: Tier) -> ContentStore:
+        return self._files if tier is Tier.UNPROVEN else self._programs

@@ -48,8 +48,8 @@ _LONGEST_PAUSE_SECONDS: Final = 30.0
 _LOADS_ENDED_BY_A_MODEL: Final = 2
 _NUMBERS: Final = "biuf"
 
-_Key: TypeAlias = tuple[bytes, bytes]
-"""A model and the interface it is loaded with."""
+_Key: TypeAlias = tuple[bytes, bytes, Tier]
+"""A model, the interface it is loaded with, and the tier, which says what its name is of."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class SupervisedEngine:
             ModelFileError: it cannot be loaded, or loading it ends the process.
             InferenceError: the process does not start, or ended for another reason.
         """
-        key = (program_root, schema.schema_hash)
+        key = (program_root, schema.schema_hash, tier)
         if self.process_id is None or key not in self._loaded:
             await self._load(await self._running(), program_root, schema, tier)
 
@@ -212,7 +212,7 @@ class SupervisedEngine:
     async def _load(
         self, child: ChildProcess, root: bytes, schema: ModelSchema, tier: Tier
     ) -> None:
-        key = (root, schema.schema_hash)
+        key = (root, schema.schema_hash, tier)
         if self._ended_loads.get(key, 0) >= _LOADS_ENDED_BY_A_MODEL:
             raise ModelFileError(
                 f"loading model {root.hex()} ended the inference process "

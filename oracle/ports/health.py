@@ -46,6 +46,8 @@ class Heartbeat:
     standing: str | None = None
     """What this worker leads, or whom it stands by for."""
     endpoints: Sequence[EndpointReport] = ()
+    settings_waiting: Sequence[str] = ()
+    """Settings that were other when they were read again, by name: they take a restart."""
     ended: bool = False
     """The last one of a node that ended as it should."""
 

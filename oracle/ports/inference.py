@@ -68,6 +68,6 @@ class InferenceEngine(Protocol):
 
 
 class ModelFiles(Protocol):
-    """Model files by their SHA-256 and programs by their root."""
+    """Model files by their SHA-256 and programs by their root: the tier says which it is."""
 
-    def has(self, digest: bytes) -> bool: ...
+    def has(self, digest: bytes, tier: Tier) -> bool: ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Protocol, TypedDict
 
@@ -156,9 +156,18 @@ class JobStore(Protocol):
         ...
 
     async def jobs(
-        self, states: Sequence[JobState], *, limit: int, due_at: float | None = None
+        self,
+        states: Sequence[JobState],
+        *,
+        limit: int,
+        due_at: float | None = None,
+        besides: Collection[bytes] = (),
     ) -> Sequence[Job]:
-        """Jobs in these states, earliest deadline first; only those due, if a time is given."""
+        """Jobs in these states, earliest deadline first; only those due, if a time is given.
+
+        Args:
+            besides: ids of models whose jobs are left out.
+        """
         ...
 
     async def settleable(self, chain_time: int, *, limit: int, due_at: float) -> Sequence[Job]:

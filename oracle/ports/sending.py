@@ -61,6 +61,10 @@ class Sending(Protocol):
         """The requests that open transactions of this purpose serve: not to be served twice."""
         ...
 
+    async def reverted(self, purpose: Purpose, request_ids: Sequence[bytes]) -> Set[bytes]:
+        """Those of the requests that a mined transaction of this purpose reverted over."""
+        ...
+
     async def submit(self, purpose: Purpose, call: Call, request_ids: Sequence[bytes]) -> None:
         """Saves a transaction with its jobs' moves, then sends it.
 
@@ -142,4 +146,8 @@ class TransactionStore(Protocol):
 
     async def under_way(self, purpose: Purpose) -> Set[bytes]:
         """The requests that open transactions of this purpose serve, whoever sends them."""
+        ...
+
+    async def reverted(self, purpose: Purpose, request_ids: Sequence[bytes]) -> Set[bytes]:
+        """Those of the requests that a mined transaction of this purpose reverted over."""
         ...

@@ -1,14 +1,16 @@
 """Decides on requests nobody is bound to yet: SEEN -> ADMITTED or DECLINED.
 
-Before any compute: is the model known and here, can the input be decoded, is there time, stake and
-profit, and is it within what the operator itself offers for that very model. The sum that led to
-the decision is kept with the job. Never calls the consumer: a callback cannot block an answer, so
-there is nothing to learn.
+Before any compute: is there time, stake and profit, is it within what the operator itself offers
+for that very model, and has the offer a place; only then, is the model known and here, and can the
+input be decoded. What waits for a place holds up no other model. The sum that led to the decision
+is kept with the job. Never calls the consumer: a callback cannot block an answer, so there is
+nothing to learn.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import structlog
 
@@ -65,41 +67,67 @@ class Admit:
         """Judges what is SEEN. True where there was something."""
         jobs = await self._jobs.jobs([JobState.SEEN], limit=_BATCH)
         room = self._intake.room() if self._intake is not None and jobs else None
-        jobs = jobs[:room]
-        if not jobs:
+        if not jobs or room == 0:
             return False
         status = await self._staking.status(self._operator)
         pending = await self._jobs.jobs(_PENDING, limit=_MOST_PENDING)
         free = status.free - sum(job.request.bond for job in pending)
         fees = await self._gateway.fees()
         chain_time = await self._gateway.chain_time()
-        offers = await self._offers(jobs)
-        moves = []
         bound = status.unanswered + len(pending)
-        for job in jobs:
-            offer = offers[job.request.model_id]
-            try:
-                unservable = await self._unservable(job)
-            except InferenceError as error:  # of no model's making: it is judged another time
-                _log.warning("not judged", request=short(job.request_id), error=error.message)
-                continue
-            size = await self._result_bytes(job)
-            circumstances = Circumstances(chain_time, free, fees.max_fee, offer, size)
-            found = judged(
-                job.request, circumstances, self._policy, unservable=unservable, now=chain_time
+        full: set[bytes] = set()
+        while True:
+            moves, waiting = await self._judge(
+                jobs, Circumstances(chain_time, free, fees.max_fee), bound, room
             )
+            journal.record(await self._jobs.move(moves))
+            if moves or waiting <= full or len(jobs) < _BATCH:
+                return bool(moves)
+            full |= waiting
+            jobs = await self._jobs.jobs([JobState.SEEN], limit=_BATCH, besides=full)
+
+    async def _judge(
+        self, jobs: Sequence[Job], now: Circumstances, bound: int, room: int | None
+    ) -> tuple[list[JobMove], set[bytes]]:
+        """What becomes of these, and the models whose offers have no place for one of them.
+
+        Args:
+            bound: how many requests bind the operator, or will, and are not answered.
+            room: how many may be taken on; None for any number.
+        """
+        offers = await self._offers(jobs)
+        moves: list[JobMove] = []
+        waiting: set[bytes] = set()
+        for job in jobs:
+            model_id = job.request.model_id
+            size = await self._result_bytes(job) if offers[model_id].capacity else 0
+            now = replace(now, offer=offers[model_id], result_bytes=size)
+            found = judged(job.request, now, self._policy, now=now.chain_time)
+            if found.objection is None:
+                if bound >= offers[model_id].capacity:
+                    waiting.add(model_id)  # as at the offer itself: until another is answered
+                    continue
+                if room == 0:
+                    continue
+                try:
+                    unservable = await self._unservable(job)
+                except InferenceError as error:  # of no model's making: it is judged another time
+                    _log.warning("not judged", request=short(job.request_id), error=error.message)
+                    continue
+                if unservable is not None:
+                    found = judged(
+                        *(job.request, now, self._policy), unservable=unservable, now=now.chain_time
+                    )
             kept: JobPatch = {"economics": found.to_json()}
             if found.objection is None:
-                if bound >= offer.capacity:
-                    continue  # as the offer itself would: until one of them is answered
                 bound += 1
-                free -= job.request.bond
+                now = replace(now, free_stake=now.free_stake - job.request.bond)
+                room = None if room is None else room - 1
                 moves.append(JobMove(job.request_id, Trigger.ADMIT, kept))
             else:
                 kept["reason"] = found.objection
                 moves.append(JobMove(job.request_id, Trigger.DECLINE, kept))
-        journal.record(await self._jobs.move(moves))
-        return bool(moves)
+        return moves, waiting
 
     async def _offers(self, jobs: Sequence[Job]) -> dict[bytes, Offer]:
         """The operator's own offers, by model; of no capacity where there is none."""
@@ -122,7 +150,7 @@ class Admit:
         reason = untimely(model.terms.reveal_window, self._dispute_allowance)
         if reason is not None:
             return f"the model cannot be disputed as it should be: {reason}"
-        if not self._models.has(model.terms.program_root):
+        if not self._models.has(model.terms.program_root, model.terms.tier):
             return "the model's file is not in this node's store"
         try:
             # Anybody may register a file of ours under a schema that is not its own.

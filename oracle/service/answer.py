@@ -6,7 +6,7 @@ Computes nothing and follows no transaction.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 
 from oracle.core.job import Job, JobState, Trigger
 from oracle.core.receipt import Answer as AnswerMessage
@@ -84,16 +84,19 @@ class Answer:
             for job in in_time
             if until is None or job.request.deadline < until + _HANDOVER_MARGIN_SECONDS
         ]
+        alone = await self._post.alone(Purpose.ANSWER, urgent)
         await abreast(
             self._post.post(Purpose.ANSWER, jobs, self._calldata, self._setback, _notice_gas)
-            for jobs in self._batches(urgent, room)
+            for jobs in self._batches(urgent, room, alone)
         )
         return until is None or bool(urgent)
 
-    def _batches(self, jobs: Sequence[Job], most: int) -> Iterator[Sequence[Job]]:
+    def _batches(
+        self, jobs: Sequence[Job], most: int, alone: Set[bytes]
+    ) -> Iterator[Sequence[Job]]:
         """The first jobs, in up to so many transactions' worth."""
         for _ in range(most):
-            batch = within_one_transaction(alike(jobs, self._batch), _notice_gas)
+            batch = within_one_transaction(alike(jobs, self._batch, alone), _notice_gas)
             if not batch:
                 return
             yield batch
@@ -107,8 +110,9 @@ class Answer:
             for job, answer in zip(jobs, answers, strict=True)
         ]
         # Signed anew, the same digest: the operator may have another key than when it was computed.
-        # One that failed goes as a batch of one, which skips it with a code where it fails again: a
-        # request never costs more than one reverted transaction.
+        # One that failed goes as a batch of one, which skips it with a code where the contract
+        # refuses it again: what is refused never costs more than one reverted transaction. What
+        # reverts a transaction in its block costs those in its batch one, and then itself alone.
         if len(jobs) == 1 and jobs[0].attempts == 0:
             signature = await signature_over(self._signer, answers[0].preimage(self._domain))
             return self._contract.answer_data(items[0], self._operator, signature)

@@ -35,7 +35,7 @@ class Intake:
         return {"intake": self.why, "funds": scarce}
 
     def room(self) -> int | None:
-        """How many requests may be judged now; None for any number."""
+        """How many requests may be taken on now; None for any number."""
         if self._funds is not None and self._funds.exhausted is not None:
             return 0
         return self._breaker.room()

@@ -103,6 +103,7 @@ class Node:
         more_trouble: Callable[[], Mapping[str, str | None]] = dict,
         wanting: Callable[[], Sequence[Reason]] = tuple,
         endpoints: Callable[[], Sequence[EndpointReport]] = tuple,
+        settings_waiting: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         """
         Args:
@@ -111,6 +112,7 @@ class Node:
             more_trouble: what is wrong though no step fails, or None, by where it is.
             wanting: what costs money though the node does its job.
             endpoints: how each of the chain's endpoints is doing.
+            settings_waiting: names of settings that take a restart.
         """
         self._steps = {step.name: step for step in steps}
         self._duties = duties
@@ -129,6 +131,7 @@ class Node:
         self._more_trouble = more_trouble
         self._wanting = wanting
         self._endpoints = endpoints
+        self._settings_waiting = settings_waiting
         self._started_at = clock.now()
         self._trouble: dict[str, str] = {}
         self._draining = False
@@ -187,6 +190,7 @@ class Node:
             serving=self._serving,
             private=self.private,
             endpoints=self._endpoints(),
+            settings_waiting=self._settings_waiting(),
             standing=None if self._fleet is None else self._fleet.lead.standing,
             ended=ended,
         )

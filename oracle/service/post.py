@@ -7,7 +7,7 @@ one that is refused: both are handed in.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence, Set
 from typing import Any
 
 from oracle.core.job import Job
@@ -59,6 +59,14 @@ class Post:
             moves = [JobMove(job.request_id, SENT[purpose]) for job in again]
             journal.record(await self._jobs.move(moves))
         return [job for job in jobs if job.request_id not in served]
+
+    async def alone(self, purpose: Purpose, jobs: Sequence[Job]) -> Set[bytes]:
+        """The requests of a batch that reverted in its block: whichever did it may do so again.
+
+        Its simulation had passed, so another would tell nothing of which it was.
+        """
+        tried = [job.request_id for job in jobs if job.attempts]
+        return await self._transact.reverted(purpose, tried) if tried else frozenset()
 
     async def post(
         self,
@@ -115,14 +123,19 @@ async def abreast(posts: Iterable[Coroutine[Any, Any, None]]) -> None:
             raise outcome
 
 
-def alike(jobs: Sequence[Job], most: int) -> list[Job]:
+def alike(jobs: Sequence[Job], most: int, alone: Set[bytes] = frozenset()) -> list[Job]:
     """The first jobs that were tried as often, in ever smaller batches as tries fail.
 
     One that spoils its batch is soon alone with its fault; those that were never tried go first.
+
+    Args:
+        alone: requests that go with no other.
     """
     by_tries = sorted(jobs, key=lambda job: job.attempts)
     tries = by_tries[0].attempts if by_tries else 0
-    return [job for job in by_tries if job.attempts == tries][: max(1, most >> tries)]
+    first = [job for job in by_tries if job.attempts == tries]
+    together = [job for job in first if job.request_id not in alone]
+    return together[: max(1, most >> tries)] or first[:1]
 
 
 def within_one_transaction(jobs: Sequence[Job], notice_gas: Callable[[Job], int]) -> list[Job]:

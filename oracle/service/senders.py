@@ -94,6 +94,9 @@ class Senders:
     async def under_way(self, purpose: Purpose) -> Set[bytes]:
         return await self._transactions.under_way(purpose)
 
+    async def reverted(self, purpose: Purpose, request_ids: Sequence[bytes]) -> Set[bytes]:
+        return await self._transactions.reverted(purpose, request_ids)
+
     async def submit(self, purpose: Purpose, call: Call, request_ids: Sequence[bytes]) -> None:
         await (await self._now()).submit(purpose, call, request_ids)
 

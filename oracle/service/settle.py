@@ -49,7 +49,8 @@ class Settle:
         chain_time = max(await self._gateway.chain_time(), int(now) - _CLOCK_TOLERANCE_SECONDS)
         ready = await self._jobs.settleable(chain_time, limit=4 * self._batch, due_at=now)
         ready = await self._post.unserved(Purpose.SETTLE, ready)
-        jobs = within_one_transaction(alike(ready, self._batch), _notice_gas)
+        alone = await self._post.alone(Purpose.SETTLE, ready)
+        jobs = within_one_transaction(alike(ready, self._batch, alone), _notice_gas)
         if not jobs:
             return False
         await self._post.post(Purpose.SETTLE, jobs, self._calldata, self._later, _notice_gas)

@@ -80,6 +80,10 @@ class Transact:
         """The requests that open transactions of this purpose serve: not to be served twice."""
         return await self._transactions.under_way(purpose)
 
+    async def reverted(self, purpose: Purpose, request_ids: Sequence[bytes]) -> Set[bytes]:
+        """Those of the requests that a mined transaction of this purpose reverted over."""
+        return await self._transactions.reverted(purpose, request_ids)
+
     async def room(self) -> int:
         """How many more transactions may be opened now."""
         open_now = await self._transactions.count_open(self._sender)

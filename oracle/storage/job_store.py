@@ -5,7 +5,7 @@ Each method is one database transaction. Knows what a job may become only throug
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence, Set
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, or_, select
@@ -239,9 +239,16 @@ class SqlJobStore:
         return await self._database.read(work)
 
     async def jobs(
-        self, states: Sequence[JobState], *, limit: int, due_at: float | None = None
+        self,
+        states: Sequence[JobState],
+        *,
+        limit: int,
+        due_at: float | None = None,
+        besides: Collection[bytes] = (),
     ) -> Sequence[Job]:
         picked = select(jobs.c.request_id).where(jobs.c.state.in_(states))
+        if besides:
+            picked = picked.where(jobs.c.model_id.not_in(besides))
         if due_at is not None:
             picked = picked.where(due(due_at))
         return await self._first(picked, limit, jobs.c.deadline)

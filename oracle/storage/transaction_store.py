@@ -242,6 +242,26 @@ class SqlTransactionStore:
     async def under_way(self, purpose: Purpose) -> set[bytes]:
         return await self._database.read(lambda connection: under_way(connection, purpose))
 
+    async def reverted(self, purpose: Purpose, request_ids: Sequence[bytes]) -> set[bytes]:
+        served = transaction_requests.c.request_id
+        query = (
+            select(served)
+            .join(transactions, transactions.c.id == transaction_requests.c.transaction_id)
+            .where(
+                transactions.c.state == TransactionState.REVERTED,
+                transactions.c.purpose == purpose,
+            )
+        )
+
+        def work(connection: Connection) -> set[bytes]:
+            return {
+                one
+                for some in chunks(request_ids)
+                for one in connection.scalars(query.where(served.in_(some)))
+            }
+
+        return await self._database.read(work)
+
     async def transactions_for(self, request_id: bytes) -> Sequence[Transaction]:
         """Transactions that serve a request, oldest first."""
         serving = select(transaction_requests.c.transaction_id).where(

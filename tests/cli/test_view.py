@@ -62,6 +62,20 @@ def test_a_view_is_asked_saved_and_posted(gateway: Oracle, image: Path, tmp_path
     assert gateway.json("post", str(file))["transactions"] == []
 
 
+def test_whether_a_gateway_may_be_private_is_the_settings_to_say(
+    gateway: Oracle, image: Path, tmp_path: Path
+) -> None:
+    """The chain's endpoint is on this machine, and may be a tunnel to anywhere."""
+    careful = gateway.with_settings(
+        tmp_path / "careful",
+        deployment=gateway.data_dir / "deployment.json",
+        rpc_url=json.loads((gateway.data_dir / "up.json").read_text())["rpc_url"],
+        private_endpoints=False,
+    )
+    asked = ["view", "digits-mlp", "--input", str(image), "--from", REQUESTER]
+    assert "not https" in careful.fails(13, *asked)
+
+
 def test_a_view_needs_no_key_but_somebody_to_ask(
     gateway: Oracle, image: Path, tmp_path: Path
 ) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import pytest
 
 from oracle.core.job import JobState
+from oracle.core.request import Request
 from oracle.core.transaction import Purpose
 from oracle.core.types import Address
 from oracle.devnet.accounts import Person
@@ -89,6 +90,34 @@ async def test_consumers_that_turn_hostile_together_do_not_revert_their_batch(
     totals = await world.storage.jobs.totals()
     assert totals.reverted == 0
     assert totals.transactions < 2 * len(asked), "most were answered in one batch"
+
+
+async def test_who_shared_a_batch_that_reverted_is_answered_with_the_next_transaction(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Should a batch revert for one in it all the same: as if no gas were set aside for notices."""
+    monkeypatch.setattr(Request, "notice_gas", 0)
+    hostile = [Address(f"0x{0xBAD2000 + number:040x}") for number in range(3)]
+    made = [await world.ask(digit(number)) for number in range(4)]
+    for consumer in hostile:
+        made.append(await world.ask(consumer=consumer, callback_gas_limit=400_000, eager=True))
+    await world.chain.automine(False)
+    async with world.node():
+        for one in made:
+            await world.until_job(one.id, JobState.ANSWERING)
+        for consumer in hostile:
+            await world.chain.set_code(consumer, BURNS_ALL_GAS)
+        await world.chain.mine()
+        await world.chain.automine(True)
+        await world.until_settled(*(one.id for one in made))
+    tried = []
+    for one in made:
+        sent = await world.storage.transactions.transactions_for(one.id)
+        tried.append([len(each.request_ids) for each in sent if each.purpose is Purpose.ANSWER])
+    again = [sizes for sizes in tried if len(sizes) > 1]
+    assert all(sizes[1:] == [1] for sizes in again), "alone, and the second went through"
+    assert len(again) > 1
+    assert max(first for first, *_ in again) > 1
 
 
 async def test_an_offer_flooded_with_dust_serves_those_who_pay(world: World) -> None:

@@ -13,26 +13,29 @@ import pytest
 from structlog.testing import capture_logs
 
 from oracle.bootstrap.backup import restore
+from oracle.bootstrap.devnet import standing_offer
 from oracle.bootstrap.doctor import Doctor
 from oracle.bootstrap.finding import CheckStatus, Finding
 from oracle.bootstrap.model_fetch import fetch_model
 from oracle.bootstrap.node import open_node
-from oracle.bootstrap.readiness import COMFORTABLE_ANSWERS, lacks, signer_gas
+from oracle.bootstrap.readiness import COMFORTABLE_ANSWERS, fault_of, lacks, signer_gas
 from oracle.chain.logs import LogScanner
 from oracle.chain.registry_contract import RegistryBinding
 from oracle.chain.wire import RawLog
 from oracle.client import market
 from oracle.client.trace_reader import TraceReader
+from oracle.core.job import JobState
 from oracle.core.model import ADD_AGAIN, Model
 from oracle.core.operator import Offer
-from oracle.core.types import Address, Tier, format_opg
+from oracle.core.types import ZERO_ADDRESS, ZERO_BYTES32, Address, Tier, format_opg
 from oracle.devnet.accounts import Person, signer_of
+from oracle.devnet.bring_up import register_model
 from oracle.errors import ConfigurationError, NotFound, StorageError
 from oracle.inference.model_library import ModelLibrary
 from oracle.service.funds import GAS_OF_AN_ANSWER
 from oracle.storage.heartbeat import HeartbeatFile
 from tests.support.watching import free_port
-from tests.support.world import DIGITS, OPG, World, until
+from tests.support.world import DIGITS, OPG, World, digit, until
 
 STRANGER = signer_of(Person.WATCHER).address
 
@@ -111,7 +114,7 @@ async def test_an_offer_without_its_model_is_named_and_the_model_fetched_from_a_
         await owner.send(staking.address, staking.set_endpoint_data(served))
         fetched = await fetch_model(world.client, here, model)
         assert fetched.source == f"the endpoint {served}"
-        assert here.has(model.terms.program_root)
+        assert here.has(model.terms.program_root, model.terms.tier)
         assert fetch not in await missing()
         alone = await fetch_failure(world, ModelLibrary(tmp_path / "other"), model)
         assert "no other operator" in alone.message, "one's own endpoint is not asked"
@@ -120,6 +123,29 @@ async def test_an_offer_without_its_model_is_named_and_the_model_fetched_from_a_
         alone = await fetch_failure(world, ModelLibrary(tmp_path / "other"), mine)
         assert (alone.hint or "").startswith(f"you registered it: {ADD_AGAIN}")
         assert (await fetch_model(world.client, here, model)).source is None
+
+
+async def test_a_program_that_is_registered_as_a_plain_file_is_not_here(world: World) -> None:
+    """Anybody may register the root of one as the SHA-256 of another."""
+    digits, here = await world.client.model(DIGITS), ModelLibrary(world.settings.model_store)
+    terms = replace(digits.terms, tier=Tier.UNPROVEN, profile_hash=ZERO_BYTES32, reveal_window=0)
+    owner, staking = world.chain.sender(Person.OWNER), world.contracts.staking
+    copy = await register_model(
+        owner, world.contracts, terms, name="copy", schema=digits.schema, uri=""
+    )
+    model = await world.client.model(copy)
+    assert await fault_of(model, here) == "the model is not here"
+    await owner.send(staking.address, staking.set_offer_data(copy, standing_offer()))
+    signer = signer_of(Person.SIGNER).address
+    (found,) = await lacks(world.chain.rpc, world.deployment, world.operator, signer, here)
+    assert (found.kind, found.model_id) == ("model", copy)
+    with pytest.raises(NotFound, match=f"nobody serves the file of copy \\(0x{copy.hex()}"):
+        await fetch_model(world.client, here, model)
+    async with world.node():
+        await world.ask()  # the program is loaded, under its own tier
+        made = await world.ask_bytes(digit().tobytes(), model_id=copy, operator=ZERO_ADDRESS)
+        job = await world.until_job(made.id, JobState.DECLINED)
+    assert job.reason == "the model's file is not in this node's store"
 
 
 async def test_who_registered_a_model_is_told_to_add_it_again(

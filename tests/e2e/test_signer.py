@@ -18,6 +18,7 @@ from oracle.core.transaction import Purpose
 from oracle.core.types import Address
 from oracle.devnet.accounts import Person, secret_of, signer_of
 from oracle.errors import KeyInUse, KeystoreError
+from oracle.storage.heartbeat import HeartbeatFile
 from tests.support.failures import thorough
 from tests.support.invariants import settle_down
 from tests.support.signer_server import SignerServer
@@ -243,6 +244,18 @@ async def test_what_else_has_changed_in_the_settings_is_said_to_wait(world: Worl
     ]
     assert "answer_batch" in line
     assert "keystore" not in line
+
+    async def waiting() -> list[str] | None:
+        beat = HeartbeatFile(world.settings.data_dir / "node.json").read()
+        return None if beat is None else list(beat.settings_waiting)
+
+    async def waits(*names: str) -> bool:
+        return await waiting() == list(names)
+
+    await until(lambda: waits("answer_batch"))
+    world.write_settings(log_level="info", next_signer_keystore=None)
+    worker.process.send_signal(signal.SIGHUP)
+    await until(waits)
 
 
 async def test_what_a_former_key_left_open_is_not_lost_without_it(world: World) -> None:

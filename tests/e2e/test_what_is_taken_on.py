@@ -222,6 +222,9 @@ async def test_models_that_nobody_can_use_are_declined_and_hold_up_nothing(world
         registry.encode("register", garbled.as_tuple(), "garbled", "no schema", ""),
     )
     garbled_id = garbled.model_id(registrar.address)
+    owner, staking = world.chain.sender(Person.OWNER), world.contracts.staking
+    for offered in (absent_id, garbled_id):  # or nobody would look for them
+        await owner.send(staking.address, staking.set_offer_data(offered, standing_offer()))
     async with world.node():
         image = digit().tobytes()
         first = await world.ask_bytes(image, model_id=absent_id, operator=ZERO_ADDRESS)

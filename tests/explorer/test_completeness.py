@@ -65,6 +65,43 @@ class Counted:
         return self.chain[operator]
 
 
+class Chain:
+    """Empty blocks up to a height; `read` are the ranges that were asked for."""
+
+    genesis_hash = b"g" * 32
+
+    def __init__(self, height: int) -> None:
+        self.height = height
+        self.pruned = False
+        self.read: list[tuple[int, int]] = []
+
+    async def head(self) -> BlockRef:
+        return await self.block(self.height)
+
+    async def block(self, number: int) -> BlockRef:
+        return BlockRef(number, number.to_bytes(32), number)
+
+    async def chapter(self, first_block: int, last_block: int) -> Chapter:
+        if first_block == 1 and self.pruned:
+            raise ChainUnreachable("history has been pruned")
+        self.read.append((first_block, last_block))
+        return Chapter(first_block, await self.block(last_block), (), {})
+
+
+async def incomplete(
+    chain: Chain, clock: Clock, counted: Counted, index: Index
+) -> tuple[Completeness, Follow]:
+    """An index that has read the chain, and is due to find that it lacks something."""
+    completeness = Completeness(counted, counted, 1, clock=clock)
+    policy = FollowPolicy(start_block=1, range_blocks=2)
+    follow = Follow(chain, index.store, completeness, policy)  # type: ignore[arg-type]
+    await follow.cycle()
+    completeness.rewound(-1)
+    counted.chain[OPERATOR] += 1
+    clock.now += EVERY_SECONDS
+    return completeness, follow
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
@@ -177,33 +214,9 @@ async def test_requests_that_an_endpoint_left_out_are_found(own_world: World, in
 
 async def test_what_is_new_does_not_wait_for_what_is_read_again(index: Index) -> None:
     """A thousand blocks are read again, sixteen a cycle, and new ones meanwhile."""
-
-    class Chain:
-        genesis_hash = b"g" * 32
-        height = 1_000
-
-        def __init__(self) -> None:
-            self.read: list[tuple[int, int]] = []
-
-        async def head(self) -> BlockRef:
-            return await self.block(self.height)
-
-        async def block(self, number: int) -> BlockRef:
-            return BlockRef(number, number.to_bytes(32), number)
-
-        async def chapter(self, first_block: int, last_block: int) -> Chapter:
-            self.read.append((first_block, last_block))
-            return Chapter(first_block, await self.block(last_block), (), {})
-
-    chain, clock, counted = Chain(), Clock(), Counted()
-    completeness = Completeness(counted, counted, 1, clock=clock)
-    policy = FollowPolicy(start_block=1, range_blocks=2)
-    follow = Follow(chain, index.store, completeness, policy)  # type: ignore[arg-type]
-    await follow.cycle()
+    chain, clock, counted = Chain(1_000), Clock(), Counted()
+    completeness, follow = await incomplete(chain, clock, counted, index)
     assert len(chain.read) == 500
-    completeness.rewound(-1)
-    counted.chain[OPERATOR] += 1
-    clock.now += EVERY_SECONDS
     for cycle in range(3):
         chain.read.clear()
         chain.height += 1
@@ -220,30 +233,9 @@ async def test_what_is_new_does_not_wait_for_what_is_read_again(index: Index) ->
 
 async def test_a_range_that_cannot_be_read_again_costs_a_look_a_pause(index: Index) -> None:
     """Of pruned logs, say: what is new is read as ever."""
-
-    class Pruned:
-        genesis_hash = b"g" * 32
-        height = 100
-
-        async def head(self) -> BlockRef:
-            return await self.block(self.height)
-
-        async def block(self, number: int) -> BlockRef:
-            return BlockRef(number, number.to_bytes(32), number)
-
-        async def chapter(self, first_block: int, last_block: int) -> Chapter:
-            if first_block == 1 and self.height > 100:
-                raise ChainUnreachable("history has been pruned")
-            return Chapter(first_block, await self.block(last_block), (), {})
-
-    chain, clock, counted = Pruned(), Clock(), Counted()
-    completeness = Completeness(counted, counted, 1, clock=clock)
-    policy = FollowPolicy(start_block=1, range_blocks=2)
-    follow = Follow(chain, index.store, completeness, policy)  # type: ignore[arg-type]
-    await follow.cycle()
-    completeness.rewound(-1)
-    counted.chain[OPERATOR] += 1
-    clock.now += EVERY_SECONDS
+    chain, clock, counted = Chain(100), Clock(), Counted()
+    completeness, follow = await incomplete(chain, clock, counted, index)
+    chain.pruned = True
     failed = 0
     for _ in range(100):
         chain.height += 1

@@ -489,3 +489,13 @@ async def test_one_file_under_two_limits_is_two_models(store: ModelLibrary, engi
     (taken,) = await runner.run_each(sha256, schema, [rows(1.0, 2.0)])
     assert isinstance(refused, TensorError)
     assert isinstance(taken, Inference)
+
+
+async def test_a_program_is_not_ready_as_a_plain_file(store: ModelLibrary, engine: Build) -> None:
+    """Anybody may register its root as the SHA-256 of a file."""
+    compiled = compile_model(graphs.inverse_root().SerializeToString(), tier=Tier.ROUNDED)
+    root = store.add_program(compiled.file)
+    runner = engine()
+    await runner.load(root, compiled.schema, Tier.ROUNDED)
+    with pytest.raises(ModelFileError, match="is not on this machine"):
+        await runner.load(root, compiled.schema, Tier.UNPROVEN)

@@ -6,7 +6,7 @@ Only what the services ask for is there; each fake keeps what a test wants to lo
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Collection, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
@@ -237,12 +237,19 @@ class Jobs:
         return {job.request_id for job in await self.jobs_of(request_ids) if job.state in states}
 
     async def jobs(
-        self, states: Sequence[JobState], *, limit: int, due_at: float | None = None
+        self,
+        states: Sequence[JobState],
+        *,
+        limit: int,
+        due_at: float | None = None,
+        besides: Collection[bytes] = (),
     ) -> Sequence[Job]:
         found = [
             job
             for job in self.table.values()
-            if job.state in states and (due_at is None or job.not_before <= due_at)
+            if job.state in states
+            and (due_at is None or job.not_before <= due_at)
+            and job.request.model_id not in besides
         ]
         return sorted(found, key=lambda job: job.request.deadline)[:limit]
 
@@ -410,6 +417,15 @@ class Transactions:
             for request_id in one.request_ids
         }
 
+    async def reverted(self, purpose: Purpose, request_ids: Sequence[bytes]) -> set[bytes]:
+        return {
+            request_id
+            for one in self.table.values()
+            if one.state is TransactionState.REVERTED and one.purpose is purpose
+            for request_id in one.request_ids
+            if request_id in request_ids
+        }
+
     async def transactions_for(self, request_id: bytes) -> Sequence[Transaction]:
         return [one for one in self.table.values() if request_id in one.request_ids]
 
@@ -557,15 +573,15 @@ class Files:
     def __init__(self) -> None:
         self.missing: set[bytes] = set()
 
-    def has(self, sha256: bytes) -> bool:
-        return sha256 not in self.missing
+    def has(self, digest: bytes, tier: Tier) -> bool:
+        return digest not in self.missing
 
 
 class Engine:
-    """Answers each input by `behave`; `runs` counts the inputs."""
+    """Answers each input by `behave`; `runs` counts the inputs, `loads` what asked for a model."""
 
     def __init__(self) -> None:
-        self.runs = 0
+        self.runs = self.loads = 0
         self.batches: list[int] = []
         self.behave: Callable[[Tensors], Inference | OracleError] = lambda _: good()
         self.broken: dict[bytes, OracleError] = {}
@@ -573,6 +589,7 @@ class Engine:
     async def load(
         self, program_root: bytes, schema: ModelSchema, tier: Tier = Tier.UNPROVEN
     ) -> None:
+        self.loads += 1
         if program_root in self.broken:
             raise self.broken[program_root]
 

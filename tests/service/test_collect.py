@@ -90,6 +90,9 @@ class Sends:
     async def under_way(self, purpose: Purpose) -> set[bytes]:
         return set()
 
+    async def reverted(self, purpose: Purpose, request_ids: Sequence[bytes]) -> set[bytes]:
+        raise NotImplementedError
+
     async def submit(self, purpose: Purpose, call: Call, request_ids: Sequence[bytes]) -> None:
         assert (purpose, list(request_ids)) == (Purpose.COLLECT, [])
         self.sent.append(call)

@@ -37,10 +37,12 @@ WRONG_STATE, TOO_EARLY = 1, 4
 
 
 class Bench:
-    def __init__(self, *, in_flight: int = 16) -> None:
-        self.jobs, self.gateway, self.clock = Jobs(), Gateway(), Clock()
+    def __init__(
+        self, *, in_flight: int = 16, batch: int = 3, gateway: Gateway | None = None
+    ) -> None:
+        self.jobs, self.gateway, self.clock = Jobs(), gateway or Gateway(), Clock()
         self.transactions, self.contract = Transactions(self.jobs), Contract()
-        transact = Transact(
+        self.transact = Transact(
             self.jobs,  # type: ignore[arg-type]
             self.transactions,
             self.gateway,
@@ -49,11 +51,11 @@ class Bench:
             31337,
             TransactPolicy(max_in_flight=in_flight),
         )
-        post = Post(self.jobs, self.gateway, transact, self.contract, SIGNER.address)  # type: ignore[arg-type]
+        post = Post(self.jobs, self.gateway, self.transact, self.contract, SIGNER.address)  # type: ignore[arg-type]
         common: tuple[Any, ...] = (self.jobs, self.contract, self.gateway)
-        self.accept = Accept(*common, transact, SIGNER, self.clock, DOMAIN, OPERATOR)
-        self.answer = Answer(*common, post, SIGNER, self.clock, DOMAIN, OPERATOR, batch=3)
-        self.settle = Settle(*common, post, self.clock, OPERATOR, batch=3)
+        self.accept = Accept(*common, self.transact, SIGNER, self.clock, DOMAIN, OPERATOR)
+        self.answer = Answer(*common, post, SIGNER, self.clock, DOMAIN, OPERATOR, batch=batch)
+        self.settle = Settle(*common, post, self.clock, OPERATOR, batch=batch)
 
     def computed(self, **terms: Any) -> Job:
         made = request(**terms)
@@ -304,6 +306,8 @@ def test_what_failed_is_tried_in_halves_after_what_is_new() -> None:
     new = replace(bench.computed(nonce=99), attempts=0)
     assert alike([*jobs, new], 8) == [new]
     assert alike([], 8) == []
+    assert alike(jobs, 8, {jobs[0].request_id}) == jobs[1:3]
+    assert alike(jobs[:1], 8, {jobs[0].request_id}) == jobs[:1]
 
 
 async def test_what_failed_once_goes_as_a_batch_that_cannot_revert_for_it() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from oracle.chain.keystore import LocalSigner
-from oracle.core.job import JobState
+from oracle.core.job import Job, JobState
 from oracle.core.operator import Offer
 from oracle.core.receipt import recover
 from oracle.core.request import FIRST_SIGNED_NONCE
@@ -203,6 +203,23 @@ class Bench:
     async def answer(self, **changes: Any) -> ViewAnswer:
         return await self.views.answer(replace(ASKED, **changes))
 
+    def kill_before_it_is_signed(self, found: ViewAnswer) -> None:
+        """Only the row is left of it: no trace was kept, nothing was signed."""
+        self.traces.kept.clear()
+        self.store.rows[found.request_id] = replace(
+            found, signer=None, accept_signature=b"", answer_signature=b""
+        )
+
+    async def bound_by(self, found: ViewAnswer) -> Job:
+        """The job of an answer's request, once the node has worked on it."""
+        job = self.jobs.add(JobState.ACCEPTED, found.request, accepted=True)
+        infer = Infer(
+            self.jobs, self.registry, self.engine, self.traces, SIGNER, self.clock, DOMAIN,
+            OPERATOR, promised=ViewPromises(self.store, self.traces, self.jobs, DOMAIN),
+        )  # fmt: skip
+        assert await infer.cycle()
+        return job
+
 
 def traced() -> Inference:
     committed = CommittedTrace(ROOT, b"\x01" * 32, Trace(((np.zeros(1, np.float32),),)))
@@ -303,12 +320,8 @@ async def test_a_program_is_signed_with_its_trace_kept() -> None:
     bench = Bench(tier=Tier.ROUNDED)
     found = await bench.answer()
     assert found.trace_root == ROOT
-    until = owed_until(found.request) + 100
-    assert bench.traces.until == {found.request_id: until}
-    bench.traces.kept.clear()  # killed before it was kept, and before anything was signed
-    bench.store.rows[found.request_id] = replace(
-        found, signer=None, accept_signature=b"", answer_signature=b""
-    )
+    assert bench.traces.until == {found.request_id: owed_until(found.request) + 100}
+    bench.kill_before_it_is_signed(found)
     assert await bench.answer() == found
     assert bench.engine.runs == 2
 
@@ -316,13 +329,7 @@ async def test_a_program_is_signed_with_its_trace_kept() -> None:
 async def test_a_job_of_a_view_is_answered_by_what_is_on_record() -> None:
     bench = Bench(tier=Tier.ROUNDED)
     found = await bench.answer()
-    job = bench.jobs.add(JobState.ACCEPTED, found.request, accepted=True)
-    promises = ViewPromises(bench.store, bench.traces, bench.jobs, DOMAIN)
-    infer = Infer(
-        bench.jobs, bench.registry, bench.engine, bench.traces, SIGNER, bench.clock, DOMAIN,
-        OPERATOR, promised=promises,
-    )  # fmt: skip
-    assert await infer.cycle()
+    job = await bench.bound_by(found)
     now = bench.jobs.now(job)
     assert (now.state, now.result) == (JobState.COMPUTED, found.result)
     assert now.answer is not None
@@ -335,17 +342,9 @@ async def test_a_job_of_a_view_whose_trace_was_never_kept_is_run() -> None:
     """Killed, or out of disk, between the row and its trace: what is posted must be shown, too."""
     bench = Bench(tier=Tier.ROUNDED)
     found = await bench.answer()
-    bench.traces.kept.clear()
+    bench.kill_before_it_is_signed(found)
     bench.jobs.signatures.clear()
-    bench.store.rows[found.request_id] = replace(
-        found, signer=None, accept_signature=b"", answer_signature=b""
-    )
-    job = bench.jobs.add(JobState.ACCEPTED, found.request, accepted=True)
-    infer = Infer(
-        bench.jobs, bench.registry, bench.engine, bench.traces, SIGNER, bench.clock, DOMAIN,
-        OPERATOR, promised=ViewPromises(bench.store, bench.traces, bench.jobs, DOMAIN),
-    )  # fmt: skip
-    assert await infer.cycle()
+    job = await bench.bound_by(found)
     assert bench.jobs.now(job).state is JobState.COMPUTED
     assert bench.engine.runs == 2
     assert await bench.traces.find(ROOT) is not None
@@ -355,16 +354,8 @@ async def test_a_job_of_a_view_that_was_about_to_be_signed_is_answered_as_that_w
     """Another worker's, whose trace is not here: no other result can ever be signed."""
     bench = Bench(tier=Tier.ROUNDED)
     found = await bench.answer()
-    bench.traces.kept.clear()
-    bench.store.rows[found.request_id] = replace(
-        found, signer=None, accept_signature=b"", answer_signature=b""
-    )
-    job = bench.jobs.add(JobState.ACCEPTED, found.request, accepted=True)
-    infer = Infer(
-        bench.jobs, bench.registry, bench.engine, bench.traces, SIGNER, bench.clock, DOMAIN,
-        OPERATOR, promised=ViewPromises(bench.store, bench.traces, bench.jobs, DOMAIN),
-    )  # fmt: skip
-    assert await infer.cycle()
+    bench.kill_before_it_is_signed(found)
+    job = await bench.bound_by(found)
     now = bench.jobs.now(job)
     assert (now.state, now.result) == (JobState.COMPUTED, found.result)
     assert bench.engine.runs == 1

@@ -262,6 +262,20 @@ async def test_jobs_come_by_deadline_and_only_those_due(jobs: JobStore) -> None:
     assert await jobs.job(new_id()) is None
 
 
+async def test_jobs_of_some_models_are_left_out(jobs: JobStore) -> None:
+    models = [new_id() for _ in range(3)]
+    made = [seen(11, deadline=100 + at, model_id=one) for at, one in enumerate(models)]
+    await jobs.ingest(block(11), made, [])
+
+    async def found(*besides: bytes, limit: int = 10) -> list[bytes]:
+        rows = await jobs.jobs([JobState.SEEN], limit=limit, besides=besides)
+        return [job.request.model_id for job in rows]
+
+    assert await found() == models
+    assert await found(models[0], limit=1) == [models[1]]
+    assert await found(models[0], models[2]) == [models[1]]
+
+
 async def test_what_is_final_comes_by_the_end_of_its_window(storage: Storage) -> None:
     ends = {30: 300.0, 10: 0.0, 20: 0.0, 40: 0.0, 50: 0.0}
     by_end = {}

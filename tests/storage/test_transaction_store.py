@@ -208,6 +208,24 @@ async def test_record_mined_is_all_or_nothing(
     assert await transactions.open_transactions(OPERATOR) == [saved]
 
 
+async def test_the_requests_that_a_transaction_reverted_over_are_told_by_purpose(
+    storage: Storage, transactions: TransactionStore
+) -> None:
+    events = [seen(10) for _ in range(3)]
+    for event in events:
+        await bring_to(storage, event, JobState.COMPUTED)
+    spoilt, whole, other = (event.request_id for event in events)
+    for nonce, (request_id, succeeded) in enumerate(((spoilt, False), (whole, True))):
+        sent = await prepared(storage, nonce, request_ids=[request_id])
+        ended = mined(sent.attempts[0], 12, succeeded=succeeded)
+        await transactions.record_mined(sent.id, ended, [])
+    all_of_them = [spoilt, whole, other]
+    assert await transactions.reverted(Purpose.ANSWER, all_of_them) == {spoilt}
+    assert await transactions.reverted(Purpose.ANSWER, [whole, other]) == set()
+    assert await transactions.reverted(Purpose.SETTLE, all_of_them) == set()
+    assert await transactions.reverted(Purpose.ANSWER, []) == set()
+
+
 async def test_abandon_moves_jobs_all_or_nothing(
     storage: Storage, transactions: TransactionStore
 ) -> None:
