@@ -75,20 +75,17 @@ def operator_address(configured: Settings) -> str:
     return configured.operator
 
 
-class _Steady:
-    """A stream whose lines are lost where it takes none: a full log disk ends no node."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+class _StandardError:
+    """What it is at the time. Lines are lost where it takes none: a full log disk ends no node."""
 
     def write(self, text: str) -> int:
         with contextlib.suppress(OSError):
-            self._stream.write(text)
+            sys.stderr.write(text)
         return len(text)
 
     def flush(self) -> None:
         with contextlib.suppress(OSError):
-            self._stream.flush()
+            sys.stderr.flush()
 
 
 def start_logging(configured: Settings) -> None:
@@ -113,7 +110,7 @@ def start_logging(configured: Settings) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Steady(sys.stderr))),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _StandardError())),
     )
     logging.getLogger("apscheduler").setLevel(logging.WARNING)
     take_over(redaction)
