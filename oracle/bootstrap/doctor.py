@@ -117,7 +117,7 @@ class Doctor:
         free = shutil.disk_usage(existing).free
         told = f"{folder}, {free / 2**30:.1f} GiB free"
         if free < _LITTLE_DISK_BYTES:
-            mend = "free some: without room for a trace, no answer is signed"
+            mend = "free some: a full disk takes neither jobs nor traces"
             return Finding("data directory", CheckStatus.WARNING, told, mend)
         if free < self._settings.trace_budget_bytes:
             budget = self._settings.trace_budget_bytes / 2**30

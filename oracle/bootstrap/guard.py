@@ -36,7 +36,7 @@ _ACHIEVES: Final[Mapping[str, tuple[Kind, ...]]] = {
 said by `infer` itself, of each request, and whether something could be sent by the gateway."""
 
 _INTAKE: Final = ("accept",)
-_RUNS_MODELS: Final = ("admit", "infer")
+_RUNS_MODELS: Final = ("admit", "infer", "reveal")
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,13 +25,14 @@ from oracle.service.admit import Admit
 from oracle.service.adopt import Adopt
 from oracle.service.answer import Answer
 from oracle.service.estimate import Estimator
+from oracle.service.follow_demands import FollowDemands, FollowPolicy
 from oracle.service.infer import Infer
 from oracle.service.lead import afresh
 from oracle.service.node import Duty, Step
 from oracle.service.post import Post
 from oracle.service.remake import Remake
 from oracle.service.retain import Retain
-from oracle.service.reveal import Reveal, RevealPolicy
+from oracle.service.reveal import Reveal
 from oracle.service.settle import Settle
 from oracle.service.view_promises import ViewPromises
 from oracle.settings import Settings
@@ -236,22 +237,30 @@ def _settle(parts: Parts, post: Post) -> Settle:
 
 def _reveal(parts: Parts) -> Reveal:
     settings, deployment, ports, rpc = parts.settings, parts.deployment, parts.ports, parts.rpc
-    return Reveal(
+    court = CourtBinding(rpc, deployment.court)
+    follow = FollowDemands(
         parts.instrument("reader", RecentHead(parts.reader, 2 * settings.poll_seconds)),
         CourtReader(rpc, deployment.court, largest_span=settings.range_blocks),
         parts.storage.demands,
         ports.jobs,
         ports.transactions,
-        CourtBinding(rpc, deployment.court),
+        court,
+        parts.clock,
+        parts.operator,
+        FollowPolicy(deployment.deployed_block, settings.range_blocks),
+    )
+    return Reveal(
+        follow,
+        parts.storage.demands,
+        ports.jobs,
+        ports.transactions,
+        court,
         ports.gateway,
         parts.transact,
         ports.traces,
         parts.serving.prover,
         Remake(ports.registry, ports.engine, parts.serving.programs),
-        parts.clock,
-        parts.operator,
         parts.sender,
-        RevealPolicy(deployment.deployed_block, settings.range_blocks),
         parts.lead,
     )
 

@@ -98,6 +98,10 @@ class CourtContract(Protocol):
         """As of the head. Raises ChainUnreachable where the endpoint may not know it yet."""
         ...
 
+    async def demands(self, request_id: bytes) -> tuple[int, int]:
+        """Demands ever made on an answer, and how many of them are not over; as of the head."""
+        ...
+
     async def demands_against(self, operator: Address, block: int) -> int:
         """How many demands were ever made on answers of an operator, as of a block.
 

@@ -24,12 +24,18 @@ class DemandStore(Protocol):
         """The last block whose demands are in the store."""
         ...
 
-    async def note(self, last_block: int, found: Sequence[RevealDemand]) -> Sequence[RevealDemand]:
-        """Adds demands and moves the cursor, all or nothing; those that are new."""
+    async def note(
+        self, last_block: int | None, found: Sequence[RevealDemand]
+    ) -> Sequence[RevealDemand]:
+        """Adds demands and moves the cursor, all or nothing; those that are new.
+
+        Args:
+            last_block: where the cursor is to stand; None leaves it.
+        """
         ...
 
-    async def count(self) -> int:
-        """How many were ever noted."""
+    async def count(self, request_id: bytes | None = None) -> int:
+        """How many were ever noted, of one request or of all."""
         ...
 
     async def pending(self) -> Sequence[RevealDemand]:

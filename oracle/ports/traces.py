@@ -24,22 +24,32 @@ class TraceToKeep:
 
 @dataclass(frozen=True, slots=True)
 class TraceHold:
-    """Until when a request needs its trace, by the chain's clock; any past time lets it go."""
+    """Until when a request needs its trace, by the chain's clock; any past time lets it go.
+
+    `owed_until` is None where it is not known yet: the trace was saved, and no more was said.
+    """
 
     root: bytes
     holder: bytes
-    owed_until: float
+    owed_until: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class TraceUsage:
-    """Bytes on the disk; `held_bytes` are those that are owed, and must not be dropped."""
+    """Bytes on the disk; `held_bytes` are those that are owed, and must not be dropped.
+
+    Attributes:
+        unkept: requests whose traces are owed and not kept, at the last sweep.
+        unkept_seconds: what another run of each of them takes, one after the other.
+    """
 
     traces: int
     used_bytes: int
     held_bytes: int
     budget_bytes: int
     trouble: str | None
+    unkept: int = 0
+    unkept_seconds: float = 0.0
 
 
 class TraceStore(Protocol):
@@ -56,7 +66,8 @@ class TraceStore(Protocol):
     async def save(self, traces: Sequence[TraceToKeep]) -> None:
         """Keeps traces, all or none, durable when it returns; each is held by its request.
 
-        Until `keep_until` says when, a hold does not end. A trace that is here is held once more.
+        Until `keep_until` says when, a hold does not end. A trace that is here is held once more,
+        and held as well for those whom `leave_out` has named.
 
         Raises:
             TraceStoreFull: they do not fit beside what is still owed. Nothing owed is dropped.
@@ -64,18 +75,33 @@ class TraceStore(Protocol):
         """
         ...
 
+    async def leave_out(self, hold: TraceHold, seconds: float) -> None:
+        """Records that a trace is owed and not kept here, until its hold ends or it is saved.
+
+        Args:
+            seconds: what another run of it takes.
+
+        Raises:
+            StorageError: the disk.
+        """
+        ...
+
     async def keep_until(self, holds: Sequence[TraceHold]) -> None:
-        """Says when holds end. Those of traces that are not here are logged and skipped."""
+        """Says when holds end, each at a time that is known; of what was left out, too.
+
+        Those of traces that are neither here nor left out are logged and skipped.
+        """
         ...
 
     async def holds(self) -> Sequence[TraceHold]:
-        """Those that have a time and were not over at the last sweep."""
+        """Those that were not over at the last sweep, of what was left out, too."""
         ...
 
     async def sweep(self, now: float) -> int:
         """Drops the traces that nobody has held for a day at `now`, by the chain's clock; how many.
 
-        Until the first sweep, everything counts as held.
+        What was left out is forgotten as soon as it is over. Until the first sweep, everything
+        counts as held.
         """
         ...
 

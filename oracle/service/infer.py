@@ -3,11 +3,10 @@
 An input the model cannot take, once we are bound, is answered with the empty result, which says
 just that (docs/protocol.md): silence would be slashed. So is a run whose outputs fit no
 transaction. What is saved is never computed or signed again: where the signer gives no signature,
-the result waits for it. A program's trace is kept before its root is signed: a demand to show it
-may follow. Where it cannot be kept, a second run must come to the same one. A request whose run
-ended the inference process is run alone the next time, after all others, and is given up at the
-second: it may cost its own answer and nobody else's. A group whose run fails as a whole, of memory
-say, is run in parts. Knows no transaction.
+the result waits for it. A program's trace is kept before its root is signed (`keep`): a demand to
+show it may follow. A request whose run ended the inference process is run alone the next time,
+after all others, and is given up at the second: it may cost its own answer and nobody else's. A
+group whose run fails as a whole, of memory say, is run in parts. Knows no transaction.
 """
 
 from __future__ import annotations
@@ -49,15 +48,14 @@ from oracle.ports.contracts import RegistryContract
 from oracle.ports.inference import Inference, InferenceEngine, Tensors
 from oracle.ports.jobs import JobMove, JobStore
 from oracle.ports.signing import Signer
-from oracle.ports.traces import TraceHold, TraceStore, TraceToKeep
+from oracle.ports.traces import TraceStore
 from oracle.service import journal
 from oracle.service.breaker import Breaker, Kind
 from oracle.service.group_size import GroupSizes
 from oracle.service.journal import short
+from oracle.service.keep import KeepTraces
 from oracle.service.policy import MOST_STRIKES
 from oracle.service.postpone import postponed
-from oracle.service.remake import trace_again
-from oracle.service.retain import owed_until
 from oracle.service.sign import UNANSWERABLE, Outcome, SignAnswers, saved_outcome
 
 _log = structlog.get_logger("oracle.infer")
@@ -102,7 +100,7 @@ class Infer:
         self._jobs = jobs
         self._registry = registry
         self._engine = engine
-        self._traces = traces
+        self._keep = KeepTraces(traces, registry, engine)
         self._operator = operator
         self._sign = SignAnswers(jobs, signer, domain, operator)
         self._clock = clock
@@ -216,8 +214,9 @@ class Infer:
         """Keeps, signs and saves what was run; why some of it was not signed."""
         if not done:
             return None
-        kept, moves = await self._keep([one for one in done if isinstance(one, Outcome)])
-        moves += [one for one in done if isinstance(one, JobMove)]
+        kept, cannot = await self._keep.keep([one for one in done if isinstance(one, Outcome)])
+        moves = [one for one in done if isinstance(one, JobMove)]
+        moves += [self._unkept(one.job, error) for one, error in cannot]
         signed, unsigned = await self._sign.sign(kept)
         moves += signed
         if self._estimate is not None:
@@ -352,6 +351,12 @@ class Infer:
             return self._postponed(job, error)
         return self._unusable(job, error)
 
+    def _unkept(self, job: Job, error: OracleError) -> JobMove:
+        """A second run, to see whether it comes to the same, may fail as any run does."""
+        if isinstance(error, RunTimedOut | RunCrashed):
+            return self._struck(job, error)
+        return self._unusable(job, error)
+
     def _struck(self, job: Job, error: OracleError) -> JobMove:
         """Its run ended the process, or had to be ended: once may be chance, twice is poison."""
         self._breaker.failed(Kind.INFERENCE, error.message, job.request_id)
@@ -380,52 +385,6 @@ class Infer:
             self._clock.now(),
             _SLOWEST_RETRY_SECONDS,
             unit_seconds=self._retry_seconds,
-        )
-
-    async def _keep(self, outcomes: Sequence[Outcome]) -> tuple[list[Outcome], list[JobMove]]:
-        """Keeps the traces; those outcomes whose trace is safe, and moves for the others."""
-        traced = [done for done in outcomes if done.trace is not None]
-        kept = [done for done in outcomes if done.trace is None]
-        try:
-            await self._save(traced)
-            return [*kept, *traced], []
-        except StorageError as error:
-            if len(traced) == 1:
-                if await self._comes_again(traced[0], error):
-                    return [*kept, *traced], []
-                return kept, [self._unusable(traced[0].job, error)]
-        refused: list[JobMove] = []
-        for done in traced:
-            saved, moves = await self._keep([done])
-            kept += saved
-            refused += moves
-        return kept, refused
-
-    async def _comes_again(self, done: Outcome, error: StorageError) -> bool:
-        """Whether a trace that is not kept can be made again; silence would cost twice the fee."""
-        try:
-            await trace_again(self._registry, self._engine, done.job, done.trace_root)
-        except OracleError as differs:
-            _log.info("not made again", request=short(done.job.request_id), error=differs.message)
-            return False
-        _log.warning(
-            "a trace is not kept: if it is demanded, it is made again",
-            request=short(done.job.request_id),
-            error=error.message,
-        )
-        return True
-
-    async def _save(self, traced: Sequence[Outcome]) -> None:
-        if not traced:
-            return
-        await self._traces.save(
-            [TraceToKeep(done.job.request_id, done.trace) for done in traced if done.trace]
-        )
-        await self._traces.keep_until(
-            [
-                TraceHold(done.trace_root, done.job.request_id, owed_until(done.job.request))
-                for done in traced
-            ]
         )
 
 

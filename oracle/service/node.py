@@ -28,8 +28,8 @@ from oracle.ports.clock import Clock
 from oracle.ports.health import EndpointReport, Heartbeat, HeartbeatSink
 from oracle.ports.jobs import JobStore
 from oracle.service.fleet import Fleet
+from oracle.service.follow_demands import demand_facts
 from oracle.service.lead import Leadership
-from oracle.service.reveal import demand_facts
 from oracle.service.watch import Watch
 
 _log = structlog.get_logger("oracle.node")

@@ -8,7 +8,9 @@ demands that follow the first; knows no disk, and neither who asks nor why.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from oracle.core import merkle
 from oracle.core.job import Job
@@ -18,8 +20,12 @@ from oracle.court.opening import Opening, open_trace, trace_place
 from oracle.errors import NotFound, OracleError, TraceMismatch
 from oracle.ports.contracts import RegistryContract
 from oracle.ports.inference import CommittedTrace, InferenceEngine
-from oracle.ports.publishing import ProgramSource, TraceOpener
+from oracle.ports.publishing import ProgramSource
 from oracle.program.instruction import Program, Trace
+from oracle.service.lead import elapsed_seconds
+
+_KEPT_SECONDS: Final = 600.0
+"""One demand seldom comes alone: who looks for a fraud asks on, by what it was shown."""
 
 
 async def trace_again(
@@ -51,14 +57,26 @@ class Remake:
     """Opens traces that are not here any more."""
 
     def __init__(
-        self, registry: RegistryContract, engine: InferenceEngine, programs: ProgramSource
+        self,
+        registry: RegistryContract,
+        engine: InferenceEngine,
+        programs: ProgramSource,
+        *,
+        elapsed: Callable[[], float] = elapsed_seconds,
     ) -> None:
         self._registry = registry
         self._engine = engine
         self._programs = programs
+        self._elapsed = elapsed
+        self._asked_at = elapsed()
         self._last: MadeAgain | None = None
 
-    async def opener(self, job: Job, root: bytes) -> TraceOpener:
+    def forget_old(self) -> None:
+        """Lets go what nobody has asked for of late: it may be large."""
+        if self._elapsed() - self._asked_at > _KEPT_SECONDS:
+            self._last = None
+
+    async def opener(self, job: Job, root: bytes) -> MadeAgain:
         """The trace of a job, made again, to be opened. Raises as `trace_again`, and NotFound."""
         if self._last is None or self._last.commitment.trace_root != root:
             self._last = None  # what is not asked for any more makes room first
@@ -66,16 +84,23 @@ class Remake:
             program = await self._programs.program(made.program_root)
             commitment = await asyncio.to_thread(commit, program, made.program_root, made.trace)
             self._last = MadeAgain(program, made.trace, commitment)
+        self._asked_at = self._elapsed()
         return self._last
 
 
 @dataclass(frozen=True, slots=True)
 class MadeAgain:
-    """A trace in memory, to be opened."""
+    """A trace in memory, to be opened: a `TraceOpener` of it alone."""
 
     program: Program
     made: Trace
     commitment: Commitment
+
+    @property
+    def committed(self) -> CommittedTrace:
+        """As it is kept."""
+        of = self.commitment
+        return CommittedTrace(of.trace_root, of.program_root, self.made)
 
     async def claim(self, root: bytes) -> tuple[int, bytes]:
         """As `TraceOpener`."""

@@ -43,7 +43,7 @@ class Retain:
         """
         if (cursor := await self._jobs.cursor()) is not None:
             usage = await self._traces.usage()
-            if usage.held_bytes > usage.budget_bytes // 2:
+            if usage.held_bytes > usage.budget_bytes // 2 or usage.unkept:
                 await self._let_go(cursor.timestamp)
             await self._traces.sweep(cursor.timestamp)
         if (trouble := self._traces.trouble) is not None:

@@ -1,73 +1,50 @@
 """Meets demands to reveal leaves of our traces: found, kept, answered in time, loudly.
 
 Whoever demands and gets nothing has our bond, so a demand is on record before it is answered, and
-is tried until it is met or too late. A trace that is not here is made again. A demand of more rows
-than there are is dismissed. Knows neither who demands nor why.
+is tried until it is met or too late. What is known is seen to before more is looked for, and what
+lies on the disk before what must be made again. A demand of more rows than there are is dismissed.
+Knows neither who demands nor why.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import Final
 
 import structlog
 
 from oracle.core.dispute import RevealDemand
-from oracle.core.event import BlockRef
-from oracle.core.job import Job, JobState
-from oracle.core.transaction import Call, Purpose, Transaction, TransactionState
+from oracle.core.job import Job
+from oracle.core.transaction import Call, Purpose, TransactionState
 from oracle.core.types import ZERO_BYTES32, Address
 from oracle.court.commitment import no_rows_root
 from oracle.errors import NotFound, OracleError, StorageError
-from oracle.ports.clock import Clock
 from oracle.ports.contracts import CourtContract
-from oracle.ports.demands import DemandSource, DemandStore
+from oracle.ports.demands import DemandStore
 from oracle.ports.jobs import JobStore
 from oracle.ports.publishing import TraceOpener
-from oracle.ports.reading import HeadReader
 from oracle.ports.sending import Sending, TransactionGateway, TransactionStore
-from oracle.ports.traces import TraceHold, TraceStore
-from oracle.service.completeness import Completeness, demands_on
+from oracle.ports.traces import TraceHold, TraceStore, TraceToKeep
+from oracle.service.follow_demands import FollowDemands, demand_facts, meeting
 from oracle.service.journal import short
-from oracle.service.lead import Lead
+from oracle.service.lead import Lead, elapsed_seconds
 from oracle.service.remake import Remake
 from oracle.service.retain import owed_until
 
 _log = structlog.get_logger("oracle.reveal")
 
-_DISPUTABLE = (
-    JobState.COMPUTED,
-    JobState.ANSWERING,
-    JobState.ANSWERED,
-    JobState.SETTLING,
-    JobState.ORPHANED,
-)
-"""What may be answered on chain and is not final, though our logs may not say so yet."""
-
-_OTHERS_HAVE_SECONDS = 20.0
+_OTHERS_HAVE_SECONDS: Final = 20.0
 """Twice a lease's life: by then a worker that has the trace has shown it, or is gone."""
 
-
-@dataclass(frozen=True, slots=True)
-class RevealPolicy:
-    """How demands are looked for.
-
-    Attributes:
-        start_block: first block that can hold one.
-        range_blocks: most blocks a read spans.
-        overlap_blocks: read again each time: a reorg, or a log that came late.
-    """
-
-    start_block: int
-    range_blocks: int = 2_000
-    overlap_blocks: int = 64
+_LEADER_HAS_SECONDS: Final = 60.0
+"""Then a worker that neither leads nor has the trace makes it again: who leads may not be able."""
 
 
 class Reveal:
     def __init__(
         self,
-        reader: HeadReader,
-        source: DemandSource,
+        follow: FollowDemands,
         demands: DemandStore,
         jobs: JobStore,
         transactions: TransactionStore,
@@ -77,15 +54,17 @@ class Reveal:
         traces: TraceStore,
         opener: TraceOpener,
         remake: Remake,
-        clock: Clock,
-        operator: Address,
         sender: Address,
-        policy: RevealPolicy,
         lead: Lead | None = None,
+        *,
+        elapsed: Callable[[], float] = elapsed_seconds,
     ) -> None:
-        """Args: lead: what this worker leads among several; None where there never are others."""
-        self._reader = reader
-        self._source = source
+        """
+        Args:
+            lead: what this worker leads among several; None where there never are others.
+            elapsed: seconds of a clock that is never set.
+        """
+        self._follow = follow
         self._demands = demands
         self._jobs = jobs
         self._transactions = transactions
@@ -95,35 +74,51 @@ class Reveal:
         self._traces = traces
         self._opener = opener
         self._remake = remake
-        self._completeness = Completeness(demands_on(court, demands, operator))
-        self._clock = clock
-        self._operator = operator
         self._sender = sender
-        self._policy = policy
+        self._lead = lead
+        self._elapsed = elapsed
         self._calldata: dict[RevealDemand, bytes] = {}
         self._refused: set[RevealDemand] = set()
-        self._followed: BlockRef | None = None
-        self._lead = lead
         self._held: set[RevealDemand] = set()
         self._missed: dict[RevealDemand, float] = {}
 
     @property
     def trouble(self) -> str | None:
         """What keeps demands from us, though every round goes well; None where nothing does."""
-        return self._completeness.trouble
+        return self._follow.trouble
 
     async def cycle(self) -> bool:
-        """Looks for demands and answers those that wait. True where something was sent.
+        """Answers the demands that wait, and looks for more. True where something was sent, or
+        there is more to do at once.
 
         Raises:
-            OracleError: the first demand that cannot be met; the others were seen to.
+            OracleError: the first demand that cannot be met, or why none can be looked for; the
+                others were seen to.
         """
-        if self._lead is None or self._lead.chain.held:
-            await self._follow()
+        worked, failure = await self._meet(await self._demands.pending())
+        if self._leads:
+            try:
+                found, more = await self._follow.cycle()
+            except OracleError as error:
+                failure = failure or error
+            else:
+                sent, cannot = await self._meet(found)
+                worked, failure = worked or more or sent, failure or cannot
         else:
-            self._completeness, self._followed = self._completeness.afresh(), None
+            self._follow.forget()
+        self._remake.forget_old()
+        if failure is not None:
+            raise failure
+        return worked
+
+    @property
+    def _leads(self) -> bool:
+        return self._lead is None or self._lead.chain.held
+
+    async def _meet(self, demands: Sequence[RevealDemand]) -> tuple[bool, OracleError | None]:
+        """Sees to each; whether something was sent, and the first that cannot be met."""
         worked, failure = False, None
-        for demand in await self._demands.pending():
+        for demand in await self._in_turn(demands):
             try:
                 if not await self._is_ours(demand):
                     self._refused.add(demand)
@@ -134,13 +129,36 @@ class Reveal:
                 self._refused.add(demand)
                 _log.critical("a demand cannot be met", error=error.message, **demand_facts(demand))
                 failure = failure or error
-        if failure is not None:
-            raise failure
-        return worked
+        return worked, failure
+
+    async def _in_turn(self, demands: Sequence[RevealDemand]) -> Sequence[RevealDemand]:
+        """Those first whose traces are here; of the others, each trace's together, for one run."""
+        kept: dict[bytes, bool] = {}
+        first: dict[bytes, int] = {}
+        for demand in demands:
+            root = demand.commitment.trace_root
+            first[root] = min(first.get(root, demand.deadline), demand.deadline)
+            if root not in kept:
+                kept[root] = await self._is_here(demand)
+        return sorted(
+            demands,
+            key=lambda one: (
+                not kept[one.commitment.trace_root],
+                first[one.commitment.trace_root],
+                one.commitment.trace_root,
+                one.deadline,
+            ),
+        )
+
+    async def _is_here(self, demand: RevealDemand) -> bool:
+        root = demand.commitment.trace_root
+        return (
+            root == no_rows_root(demand.program_root) or await self._traces.find(root) is not None
+        )
 
     async def owed(self) -> list[RevealDemand]:
-        """Demands that wait and can still be met, as far as is known: not too late, and of traces
-        that are here. The most urgent first.
+        """Demands that wait and can still be met, as far as is known: not too late, not left to
+        another worker, and not tried in vain. The most urgent first.
 
         Raises:
             OracleError: the database, or the chain's time, cannot be read.
@@ -150,53 +168,6 @@ class Reveal:
             return []
         now = await self._gateway.chain_time()
         return [one for one in pending if one.deadline >= now and one not in self._refused]
-
-    async def _follow(self) -> None:
-        """Reads on, as long as there is an answer of ours that a demand could be about."""
-        if not await self._jobs.jobs(_DISPUTABLE, limit=1):
-            self._completeness = self._completeness.afresh()  # nothing can be demanded any more
-            return
-        head = await self._reader.head()
-        if head == self._followed:
-            return
-        cursor = await self._demands.cursor()
-        first = self._policy.start_block
-        if cursor is not None:
-            first = max(first, min(cursor, head.number) - self._policy.overlap_blocks)
-        await self._read(first, head)
-        if await self._completeness.check(head):
-            await self._read(self._policy.start_block, head)
-            await self._completeness.check(head)
-        self._followed = None if self._completeness.trouble else head
-
-    async def _read(self, first: int, head: BlockRef) -> None:
-        while first <= head.number:
-            last = min(first + self._policy.range_blocks - 1, head.number)
-            found = await self._source.demands(first, last, self._operator)
-            closed = await self._demands.closed(found)
-            for demand in await self._demands.note(last, found):
-                self._tell(demand)
-            await self._reopen(closed, head)
-            first = last + 1
-
-    def _tell(self, demand: RevealDemand) -> None:
-        _log.error(
-            "DEMAND: leaves of a trace must be shown, or the bond is lost",
-            seconds_left=round(demand.deadline - self._clock.now()),
-            **demand_facts(demand),
-        )
-
-    async def _reopen(self, closed: Sequence[RevealDemand], head: BlockRef) -> None:
-        """Those that the chain has pending all the same: what ended them was on another fork."""
-        for demand in closed:
-            job = await self._jobs.job(demand.request_id)
-            if job is None or job.state.terminal or head.timestamp > demand.deadline:
-                continue
-            # What we met is pending for an endpoint that is behind; a reorg opens its transaction.
-            states = {one.state for one in await self._meeting(demand, job)}
-            if TransactionState.MINED not in states and await self._court.is_pending(demand):
-                await self._demands.reopen(demand)
-                self._tell(demand)
 
     async def _hold(self, demand: RevealDemand) -> None:
         """The answer may be disputed for longer now, so its trace is kept for longer."""
@@ -209,26 +180,25 @@ class Reveal:
 
     async def _is_ours(self, demand: RevealDemand) -> bool:
         """Whether this worker is to see to a demand: it has the trace, or leads where nobody has
-        it."""
-        root = demand.commitment.trace_root
-        if await self._traces.find(root) is not None:
+        it, or nobody has met it for long."""
+        if await self._traces.find(demand.commitment.trace_root) is not None:
             if demand not in self._held:
                 await self._hold(demand)
                 self._held.add(demand)
             return True
-        return self._lead is None or self._lead.chain.held
+        return self._leads or self._waited(demand) >= _LEADER_HAS_SECONDS
 
     async def _is_left_to_others(self, demand: RevealDemand) -> bool:
         """Whether to wait for the worker that has the trace; not for ever."""
-        root = demand.commitment.trace_root
-        if self._lead is None or self._lead.alone or root == no_rows_root(demand.program_root):
-            return False
-        if await self._traces.find(root) is not None:
+        if self._lead is None or self._lead.alone or await self._is_here(demand):
             return False
         if demand.request_id in await self._transactions.under_way(Purpose.REVEAL):
             return True
-        now = self._clock.now()
-        return now - self._missed.setdefault(demand, now) < _OTHERS_HAVE_SECONDS
+        return self._waited(demand) < _OTHERS_HAVE_SECONDS
+
+    def _waited(self, demand: RevealDemand) -> float:
+        now = self._elapsed()
+        return now - self._missed.setdefault(demand, now)
 
     async def _answer(self, demand: RevealDemand) -> bool:
         job = await self._jobs.job(demand.request_id)
@@ -258,7 +228,7 @@ class Reveal:
 
         Anybody may send it: what a worker that is gone has saved is sent again with our key.
         """
-        saved = await self._meeting(demand, job)
+        saved = await meeting(self._transactions, self._court, demand, job)
         if any(one.state is TransactionState.OPEN for one in saved):
             return None
         if saved and await self._traces.find(demand.commitment.trace_root) is None:
@@ -269,14 +239,6 @@ class Reveal:
         if data is None:
             data = self._calldata[demand] = await self._written(demand, job)
         return data
-
-    async def _meeting(self, demand: RevealDemand, job: Job) -> list[Transaction]:
-        """Every transaction that was ever saved to meet a demand, by any worker, oldest first."""
-        return [
-            one
-            for one in await self._transactions.transactions_for(demand.request_id)
-            if self._court.meets(one.call.data, job.request, demand)
-        ]
 
     async def _close(self, demand: RevealDemand) -> None:
         await self._demands.close(demand)
@@ -317,18 +279,8 @@ class Reveal:
                 "directory, before the deadline",
             ) from error
         _log.warning("a trace was made again", root=f"0x{root.hex()}", why=lost.message)
+        # Where there is room, the demands that follow need no run, and watchers are served.
+        with contextlib.suppress(StorageError):
+            await self._traces.save([TraceToKeep(demand.request_id, opener.committed)])
+            await self._hold(demand)
         return opener
-
-
-def demand_facts(demand: RevealDemand) -> dict[str, object]:
-    """What is demanded, of whom and until when, by name."""
-    leaves = demand.leaves
-    return {
-        "request": short(demand.request_id),
-        "number": demand.number,
-        "row": leaves.row,
-        "tensor": leaves.tensor,
-        "leaves": f"{leaves.first} to {leaves.first + leaves.count - 1}",
-        "demander": demand.demander,
-        "deadline": demand.deadline,
-    }

@@ -34,7 +34,7 @@ from oracle.ports.contracts import StakingContract
 from oracle.ports.jobs import JobMove, JobPatch, JobStore
 from oracle.ports.reading import ChainReader
 from oracle.service import journal
-from oracle.service.completeness import Completeness, acceptances
+from oracle.service.completeness import Completeness
 
 _log = structlog.get_logger("oracle.watch")
 
@@ -86,7 +86,7 @@ class Watch:
         self._jobs = jobs
         self._operator = operator
         self._policy = policy
-        self._completeness = Completeness(acceptances(staking, jobs, operator))
+        self._completeness = Completeness(staking, jobs, operator)
         self._last_head: BlockRef | None = None
         self._final: BlockRef | None = None
         self._final_asked_at: int | None = None

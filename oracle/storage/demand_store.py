@@ -30,7 +30,9 @@ class SqlDemandStore:
         query = select(cursors.c.block_number).where(cursors.c.name == _CURSOR)
         return await self._database.read(lambda connection: connection.scalar(query))
 
-    async def note(self, last_block: int, found: Sequence[RevealDemand]) -> list[RevealDemand]:
+    async def note(
+        self, last_block: int | None, found: Sequence[RevealDemand]
+    ) -> list[RevealDemand]:
         """Adds demands and moves the cursor, all or nothing; those that are new, or have changed.
 
         After a reorg a demand of the same number may be another one.
@@ -55,6 +57,8 @@ class SqlDemandStore:
                 }
                 connection.execute(insert(demands).values(row))
                 added.append(demand)
+            if last_block is None:
+                return added
             connection.execute(delete(cursors).where(cursors.c.name == _CURSOR))
             connection.execute(
                 insert(cursors).values({"name": _CURSOR, "block_number": last_block})
@@ -63,9 +67,11 @@ class SqlDemandStore:
 
         return await self._database.run(work)
 
-    async def count(self) -> int:
-        """How many were ever noted, whatever became of them."""
+    async def count(self, request_id: bytes | None = None) -> int:
+        """How many were ever noted, of one request or of all, whatever became of them."""
         query = select(func.count()).select_from(demands)
+        if request_id is not None:
+            query = query.where(demands.c.request_id == request_id)
         return await self._database.read(lambda connection: connection.scalar(query)) or 0
 
     async def pending(self) -> list[RevealDemand]:

@@ -11,7 +11,7 @@ import fcntl
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +92,8 @@ class TraceFiles:
                 _sync(self._folder)
         except BaseException:
             for path in begun:
-                path.unlink(missing_ok=True)
+                with suppress(OSError):  # what failed is told, not that its rest stays
+                    path.unlink(missing_ok=True)
             raise
 
     def read(self, root: bytes, offset: int, length: int) -> bytes:

@@ -2,7 +2,8 @@
 
 Responsible for the rows alone; `trace_store` moves the files. A trace is held by the requests that
 it answers, because the same program on the same input has the same root: it may go when the last of
-them lets go. A hold without a time is one whose window is not known yet.
+them lets go. A hold without a time is one whose window is not known yet. What is owed and is not on
+the disk has rows of its own, without a trace.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     Connection,
     Double,
     Exists,
@@ -60,6 +62,15 @@ _holds = Table(
     Column("owed_until", Double),
 )
 
+_unkept = Table(
+    "unkept",
+    _metadata,
+    Column("root", BYTES32, primary_key=True),
+    Column("holder", BYTES32, primary_key=True),
+    Column("owed_until", Double, nullable=False),
+    Column("seconds", Double, nullable=False),
+)
+
 
 def prepare(connection: Connection) -> None:
     """Creates the tables in an empty file. Raises StorageError for one of another program."""
@@ -78,7 +89,10 @@ def prepare(connection: Connection) -> None:
 def add(
     connection: Connection, traces: Sequence[tuple[PublishedTrace, bytes, int]], at: float
 ) -> None:
-    """Adds (trace, holder, bytes charged); a hold that was there waits for its time anew."""
+    """Adds (trace, holder, bytes charged); a hold that was there waits for its time anew.
+
+    Whoever was left out of the same trace holds it now.
+    """
     for trace, holder, charged in traces:
         connection.execute(
             insert(_traces)
@@ -97,24 +111,67 @@ def add(
             .values(root=trace.root, holder=holder, owed_until=None)
             .on_conflict_do_update(index_elements=["root", "holder"], set_={"owed_until": None})
         )
+        left_out = _unkept.c.root == trace.root
+        columns = ["root", "holder", "owed_until"]
+        connection.execute(
+            insert(_holds)
+            .from_select(columns, select(*(_unkept.c[name] for name in columns)).where(left_out))
+            .on_conflict_do_nothing()
+        )
+        connection.execute(delete(_unkept).where(left_out))
+
+
+def leave_out(connection: Connection, one: TraceHold, seconds: float) -> None:
+    """Adds what is owed and not kept; what is said of it last counts."""
+    said = {"owed_until": one.owed_until, "seconds": seconds}
+    connection.execute(
+        insert(_unkept)
+        .values(root=one.root, holder=one.holder, **said)
+        .on_conflict_do_update(index_elements=["root", "holder"], set_=said)
+    )
 
 
 def hold(connection: Connection, holds: Sequence[TraceHold]) -> int:
-    """Sets the times; how many of them are of holds that there are."""
+    """Sets the times; how many of them are of holds that there are, or of what is not kept."""
     return sum(
-        connection.execute(
-            update(_holds)
-            .where(_holds.c.root == one.root, _holds.c.holder == one.holder)
-            .values(owed_until=one.owed_until)
-        ).rowcount
+        max(
+            connection.execute(
+                update(table)
+                .where(table.c.root == one.root, table.c.holder == one.holder)
+                .values(owed_until=one.owed_until)
+            ).rowcount
+            for table in (_holds, _unkept)
+        )
         for one in holds
     )
 
 
 def owed(connection: Connection, now: float) -> list[TraceHold]:
-    """The holds that end at `now` or later; not those whose end is not known yet."""
-    query = select(_holds).where(_holds.c.owed_until >= now)
-    return [TraceHold(row.root, row.holder, row.owed_until) for row in connection.execute(query)]
+    """The holds that end at `now` or later or at no time yet, with those of what is not kept."""
+    return [
+        TraceHold(row.root, row.holder, row.owed_until)
+        for table in (_holds, _unkept)
+        for row in connection.execute(select(table).where(_lasts(table, now)))
+    ]
+
+
+def unkept(connection: Connection, now: float) -> tuple[int, float]:
+    """How many requests are owed what is not kept, and the seconds of all their runs."""
+    each = (
+        select(func.max(_unkept.c.seconds).label("seconds"))
+        .where(_lasts(_unkept, now))
+        .group_by(_unkept.c.holder)
+        .subquery()
+    )
+    count, seconds = connection.execute(
+        select(func.count(), func.coalesce(func.sum(each.c.seconds), 0.0)).select_from(each)
+    ).one()
+    return count, seconds
+
+
+def forget_unkept(connection: Connection, now: float) -> None:
+    """Deletes the rows of what is not kept and not owed any more at `now`."""
+    connection.execute(delete(_unkept).where(_unkept.c.owed_until < now))
 
 
 def find(connection: Connection, root: bytes) -> PublishedTrace | None:
@@ -163,8 +220,11 @@ def sums(connection: Connection, now: float) -> tuple[int, int, int]:
 
 
 def _still_held(now: float) -> Exists:
-    until = _holds.c.owed_until
-    return exists().where(_holds.c.root == _traces.c.root, until.is_(None) | (until >= now))
+    return exists().where(_holds.c.root == _traces.c.root, _lasts(_holds, now))
+
+
+def _lasts(table: Table, now: float) -> ColumnElement[bool]:
+    return table.c.owed_until.is_(None) | (table.c.owed_until >= now)
 
 
 def _published(row: Row[Any]) -> PublishedTrace:

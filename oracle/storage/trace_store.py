@@ -3,8 +3,8 @@
 Files first, index second, so that a process killed anywhere leaves whole traces and strays that the
 next start removes. What is owed no more is kept for a day for those who come late, and makes room
 before that where it is wanted, the oldest first; what is owed is never dropped, and a trace that
-does not fit is refused loudly. What is owed is told by the time of the last sweep, not by this
-machine's clock. Knows nothing of answers or of HTTP.
+does not fit is refused loudly; that one is owed and not kept is on record too. What is owed is told
+by the time of the last sweep, not by this machine's clock. Knows nothing of answers or of HTTP.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ _log = structlog.get_logger("oracle.traces")
 Result = TypeVar("Result")
 
 _LATECOMERS_SECONDS: Final = 86_400
+_MADE_AGAIN: Final = (
+    "raise trace_budget_bytes; a trace that is not kept is made again when it is demanded"
+)
 
 
 class FileTraceStore:
@@ -43,19 +46,29 @@ class FileTraceStore:
         self._writing = asyncio.Lock()
         self._swept_as_of = 0.0
         self._under_way: set[asyncio.Task[Any]] = set()
-        self._refused: str | None = None
+        self._broken: str | None = None
+        self._no_room: tuple[int, str] | None = None
+        self._too_large: tuple[int, str] | None = None
         self._lost: set[bytes] = set()
 
     @property
     def trouble(self) -> str | None:
-        """What the operator must see to; None where all is well."""
+        """What the operator must see to; None where all is well.
+
+        What could not be written is said until something is; what had no room, until a sweep finds
+        room for it; what is larger than the whole budget, for as long as the process runs.
+        """
+        said: list[str] = []
         if self._lost:
             some = ", ".join(f"0x{root.hex()[:8]}…" for root in sorted(self._lost)[:3])
-            return (
+            said.append(
                 f"{len(self._lost)} traces that are owed are gone from the disk, and are made "
                 f"again where they are demanded: {some}"
             )
-        return self._refused
+        if self._broken is not None:
+            said.append(self._broken)
+        said += [why for _, why in filter(None, (self._too_large, self._no_room))]
+        return "; ".join(said) or None
 
     async def save(self, traces: Sequence[TraceToKeep]) -> None:
         """Keeps traces, all or none, durably when this returns; each is held by its request.
@@ -68,25 +81,43 @@ class FileTraceStore:
         """
         await self._uninterrupted(self._save(traces))
 
+    async def leave_out(self, hold: TraceHold, seconds: float) -> None:
+        """Records that a trace is owed and not kept here.
+
+        Args:
+            seconds: what another run of it takes.
+
+        Raises:
+            StorageError: the disk is full or broken.
+        """
+        _require_times([hold])
+        await self._index.run(lambda connection: trace_index.leave_out(connection, hold, seconds))
+
     async def keep_until(self, holds: Sequence[TraceHold]) -> None:
-        """Says until when requests hold their traces; one may be moved either way."""
+        """Says until when requests hold their traces, kept or not; one may be moved either way."""
+        _require_times(holds)
         known = await self._index.run(lambda connection: trace_index.hold(connection, holds))
         if known < len(holds):
             _log.warning("holds of traces that are not here", count=len(holds) - known)
 
     async def holds(self) -> Sequence[TraceHold]:
-        """Those that have a time and were not over at the last sweep."""
+        """Those that were not over at the last sweep, of what was left out, too."""
         as_of = self._swept_as_of
         return await self._index.read(lambda connection: trace_index.owed(connection, as_of))
 
     async def sweep(self, now: float) -> int:
-        """Drops the traces that nobody has held for a day at `now`, by the chain's clock."""
+        """Drops the traces that nobody has held for a day at `now`, by the chain's clock.
+
+        What was left out is forgotten as soon as it is over.
+        """
         return await self._uninterrupted(self._sweep(now))
 
     async def usage(self) -> TraceUsage:
         as_of = self._swept_as_of
-        count, used, held = await self._index.read(lambda c: trace_index.sums(c, as_of))
-        return TraceUsage(count, used, held, self._budget, self.trouble)
+        (count, used, held), (unkept, seconds) = await self._index.read(
+            lambda c: (trace_index.sums(c, as_of), trace_index.unkept(c, as_of))
+        )
+        return TraceUsage(count, used, held, self._budget, self.trouble, unkept, seconds)
 
     async def find(self, root: bytes) -> PublishedTrace | None:
         return await self._index.read(lambda connection: trace_index.find(connection, root))
@@ -128,11 +159,17 @@ class FileTraceStore:
             new = {one.root: one.committed.trace for one in traces if one.root not in known}
             # Held first where they are here already, so that making room does not drop them.
             await self._add([one for one in traces if one.root in known], sizes)
-            await self._make_room(sum(charged(sizes[root]) for root in new))
-            await asyncio.to_thread(self._files.write, new)
-            await self._add([one for one in traces if one.root in new], sizes)
+            if not new:
+                return
+            await self._make_room([charged(sizes[root]) for root in new])
+            try:
+                await asyncio.to_thread(self._files.write, new)
+                await self._add([one for one in traces if one.root in new], sizes)
+            except StorageError as error:
+                self._broken = f"a trace could not be written: {error.message}"
+                raise
+            self._broken = None
             self._lost -= new.keys()
-            self._refused = None
 
     async def _add(self, traces: Sequence[TraceToKeep], sizes: dict[bytes, int]) -> None:
         at = self._clock.now()
@@ -152,17 +189,18 @@ class FileTraceStore:
         if rows:
             await self._index.run(lambda connection: trace_index.add(connection, rows, at))
 
-    async def _make_room(self, wanted: int) -> None:
-        as_of = self._swept_as_of
+    async def _make_room(self, sizes: Sequence[int]) -> None:
+        as_of, wanted, largest = self._swept_as_of, sum(sizes), max(sizes)
+        if largest > self._budget:
+            why = f"a trace is larger than trace_budget_bytes: {largest} of {self._budget}"
+            self._too_large = _larger(self._too_large, (largest, why))
+            raise TraceStoreFull(why, hint=_MADE_AGAIN)
         _, used, held = await self._index.read(lambda c: trace_index.sums(c, as_of))
         if held + wanted > self._budget:
-            self._refused = (
-                f"no room for {wanted} bytes of traces: {held} of {self._budget} are still owed"
-            )
-            raise TraceStoreFull(
-                self._refused,
-                hint="raise trace_budget_bytes; what is demanded of it is made again",
-            )
+            why = f"no room for {wanted} bytes of traces: {held} of {self._budget} are still owed"
+            # Of several, one at a time may fit: what is waited for is room for the largest.
+            self._no_room = _larger(self._no_room, (largest, why))
+            raise TraceStoreFull(why, hint=_MADE_AGAIN)
         excess = used + wanted - self._budget
         if excess <= 0:
             return
@@ -185,15 +223,12 @@ class FileTraceStore:
                 )
             ]
             await self._drop(roots)
-            self._lost -= set(roots)
-            if self._refused and await self._has_room():
-                self._refused = None
+            await self._index.run(lambda connection: trace_index.forget_unkept(connection, now))
+            if self._no_room is not None:
+                _, _, held = await self._index.read(lambda c: trace_index.sums(c, now))
+                if held + self._no_room[0] <= self._budget:
+                    self._no_room = None
             return len(roots)
-
-    async def _has_room(self) -> bool:
-        """Whether no more than half of the budget is owed: refused once, it is said until then."""
-        usage = await self.usage()
-        return usage.held_bytes <= usage.budget_bytes // 2
 
     async def _drop(self, roots: Sequence[bytes]) -> None:
         """The index first: a file without a row is a stray, a row without a file a loss."""
@@ -202,6 +237,7 @@ class FileTraceStore:
         await self._index.run(lambda connection: trace_index.remove(connection, roots))
         for root in roots:
             await asyncio.to_thread(self._files.remove, root)
+        self._lost -= set(roots)
         _log.info("traces dropped", count=len(roots))
 
     async def _uninterrupted(self, work: Coroutine[Any, Any, Result]) -> Result:
@@ -218,6 +254,16 @@ class FileTraceStore:
         self._lost = {one.root for one in known if self._files.size(one.root) != one.byte_count}
         if strays or self._lost:
             _log.warning("traces recovered", strays=strays, lost=len(self._lost))
+
+
+def _larger(before: tuple[int, str] | None, now: tuple[int, str]) -> tuple[int, str]:
+    """Of two refusals with their sizes, the one that takes more room to mend; else the latest."""
+    return now if before is None or now[0] >= before[0] else before
+
+
+def _require_times(holds: Sequence[TraceHold]) -> None:
+    if any(one.owed_until is None for one in holds):
+        raise ValueError("a hold ends at a time that is known")
 
 
 def open_trace_store(folder: Path, *, budget_bytes: int, clock: Clock) -> FileTraceStore:

@@ -265,6 +265,12 @@ NODE_METRICS: Final[Sequence[Metric[NodeFigures]]] = (
         "What the traces may take: `trace_budget_bytes`.",
         _of_stored(lambda stored: stored.traces.budget_bytes),
     ),
+    _gauge(
+        "oracle_traces_unkept",
+        "Answers that may be disputed whose traces are not kept: each that is demanded is run "
+        "again.",
+        _of_stored(lambda stored: stored.traces.unkept),
+    ),
     # views
     _counter(
         "oracle_views_answered_total",

@@ -608,28 +608,42 @@ class Engine:
 
 
 class Traces:
-    """Keeps traces by root; `full` refuses them."""
+    """Keeps traces by root; `full` refuses them, `broken` whatever is to be written."""
 
     def __init__(self) -> None:
         self.kept: dict[bytes, TraceToKeep] = {}
-        self.until: dict[bytes, float] = {}
+        self.until: dict[bytes, float | None] = {}
+        self.left_out: dict[bytes, tuple[TraceHold, float]] = {}
+        """By holder: the hold as it was told, and the seconds."""
         self.full = False
+        self.broken = False
         self.trouble: str | None = None
 
     async def save(self, traces: Sequence[TraceToKeep]) -> None:
         if self.full and traces:
             raise TraceStoreFull("no room")
+        if self.broken and traces:
+            raise StorageError("the disk is full")
         self.kept |= {one.root: one for one in traces}
+        self.left_out = {
+            holder: (hold, seconds)
+            for holder, (hold, seconds) in self.left_out.items()
+            if hold.root not in self.kept
+        }
+
+    async def leave_out(self, hold: TraceHold, seconds: float) -> None:
+        if self.broken:
+            raise StorageError("the disk is full")
+        self.left_out[hold.holder] = (hold, seconds)
+        self.until[hold.holder] = hold.owed_until
 
     async def keep_until(self, holds: Sequence[TraceHold]) -> None:
         self.until |= {one.holder: one.owed_until for one in holds}
 
     async def holds(self) -> Sequence[TraceHold]:
-        return [
-            TraceHold(root, one.holder, self.until[one.holder])
-            for root, one in self.kept.items()
-            if one.holder in self.until
-        ]
+        owed = [(root, one.holder) for root, one in self.kept.items()]
+        owed += [(hold.root, hold.holder) for hold, _ in self.left_out.values()]
+        return [TraceHold(root, holder, self.until.get(holder)) for root, holder in owed]
 
     async def sweep(self, now: float) -> int:
         return 0
@@ -639,7 +653,8 @@ class Traces:
         return None if kept is None else PublishedTrace(root, kept.committed.program_root, 1, 1)
 
     async def usage(self) -> TraceUsage:
-        return TraceUsage(len(self.kept), 0, 0, 0, self.trouble)
+        seconds = sum(seconds for _, seconds in self.left_out.values())
+        return TraceUsage(len(self.kept), 0, 0, 0, self.trouble, len(self.left_out), seconds)
 
 
 def good() -> Inference:

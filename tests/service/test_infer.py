@@ -37,6 +37,7 @@ from oracle.service.breaker import Breaker
 from oracle.service.estimate import Estimator
 from oracle.service.infer import Infer
 from oracle.service.policy import ANSWER_GAS, SETTLE_GAS, Policy
+from oracle.service.retain import owed_until
 from oracle.service.sign import SIGNATURE_KIND
 from oracle.storage.storage import open_leases, open_storage
 from tests.service.fakes import (
@@ -321,32 +322,68 @@ async def test_a_trace_is_kept_before_its_root_is_signed() -> None:
     assert bench.traces.until[job.request_id] > job.request.deadline + job.request.window
 
 
-async def test_what_cannot_be_kept_is_signed_where_a_second_run_comes_to_the_same() -> None:
+def without_room(*, reveal_window: int = 600) -> tuple[Bench, Job]:
+    """A bound job whose trace has no room."""
     bench = Bench()
-    job = bench.bound()
-    bench.engine.behave = lambda _: traced(b"\x05" * 32)
+    (known,) = bench.registry.models.values()
+    assert isinstance(known, Model)
+    terms = replace(known.terms, reveal_window=reveal_window)
+    bench.registry.models[known.id] = replace(known, terms=terms)
     bench.traces.full = True
+    bench.engine.behave = lambda _: traced(b"\x05" * 32)
+    return bench, bench.bound()
+
+
+async def test_what_cannot_be_kept_is_signed_where_a_second_run_comes_to_the_same() -> None:
+    bench, job = without_room()
     await bench.infer.cycle()
     done = bench.jobs.now(job)
     assert done.state is JobState.COMPUTED
     assert done.answer is not None
     assert done.answer.trace_root == b"\x05" * 32
     assert (bench.engine.runs, bench.traces.kept) == (2, {})
+    ((left_out, seconds),) = bench.traces.left_out.values()
+    assert (left_out.root, left_out.holder) == (b"\x05" * 32, job.request_id)
+    assert left_out.owed_until == owed_until(job.request)
+    assert seconds == 0.5
 
 
 async def test_what_can_neither_be_kept_nor_made_again_is_not_signed() -> None:
-    bench = Bench()
-    job = bench.bound()
+    bench, job = without_room()
     bench.engine.behave = lambda _: traced(bench.engine.runs.to_bytes(32, "big"))
-    bench.traces.full = True
     await bench.infer.cycle()
     waiting = bench.jobs.now(job)
     assert waiting.state is JobState.ACCEPTED
     assert waiting.signature is None
-    assert waiting.reason == "no room"
+    assert waiting.reason is not None
+    assert waiting.reason.startswith("no room; the trace 0x")
     bench.traces.full = False
     await bench.rounds(2)
     assert bench.jobs.now(job).state is JobState.COMPUTED
+
+
+async def test_no_more_is_left_out_than_could_be_shown_in_time() -> None:
+    """Half a second each, and half of four seconds: a fifth might be demanded with the others."""
+    bench, first = without_room(reveal_window=4)
+    jobs = [first, *(bench.bound() for _ in range(4))]
+    for _ in jobs:
+        await bench.infer.cycle()
+    states = [bench.jobs.now(job).state for job in jobs]
+    assert states.count(JobState.COMPUTED) == 4
+    (left,) = [job for job in jobs if bench.jobs.now(job).state is JobState.ACCEPTED]
+    assert "with 4 others that are not kept" in (bench.jobs.now(left).reason or "")
+
+
+async def test_a_second_run_that_ends_the_process_is_a_strike() -> None:
+    bench, job = without_room()
+
+    def dies_again(_: Tensors) -> Inference | OracleError:
+        return traced(b"\x05" * 32) if bench.engine.runs % 2 else RunCrashed("out of memory")
+
+    bench.engine.behave = dies_again
+    await bench.rounds(2)
+    assert bench.jobs.now(job).state is JobState.FAILED
+    assert bench.engine.runs == 4
 
 
 class Moody:

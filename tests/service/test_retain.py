@@ -70,6 +70,37 @@ async def test_an_answer_that_may_still_be_mined_keeps_its_trace(store: FileTrac
     assert (await store.usage()).held_bytes == 2 * FILE
 
 
+async def test_a_hold_that_was_never_given_a_time_ends_with_its_request(
+    store: FileTraceStore,
+) -> None:
+    """The process was killed after the trace was saved."""
+    jobs = Jobs()
+    over, open_ = jobs.add(JobState.DEFAULTED), jobs.add(JobState.ACCEPTED)
+    await store.save([kept(one.request_id, data_hash(one.request_id)) for one in (over, open_)])
+    jobs.blocks = [replace(block(1), timestamp=int(NOW))]
+    await Retain(store, jobs).cycle()  # type: ignore[arg-type]
+    assert (await store.usage()).held_bytes == FILE
+    assert [one.holder for one in await store.holds()] == [open_.request_id]
+
+
+async def test_what_is_not_kept_is_owed_no_longer_than_its_request(store: FileTraceStore) -> None:
+    """However little of the budget is held."""
+    jobs = Jobs()
+    settled, answered = jobs.add(JobState.SETTLED), jobs.add(JobState.ANSWERED)
+    for job in (settled, answered):
+        hold = TraceHold(data_hash(job.request_id), job.request_id, owed_until(job.request))
+        await store.leave_out(hold, 3.0)
+    jobs.blocks = [replace(block(1), timestamp=int(NOW))]
+    retain = Retain(store, jobs)  # type: ignore[arg-type]
+    await retain.cycle()
+    usage = await store.usage()
+    assert (usage.unkept, usage.unkept_seconds) == (1, 3.0)
+    assert [one.holder for one in await store.holds()] == [answered.request_id]
+    jobs.blocks.append(replace(block(2), timestamp=owed_until(answered.request) + 1))
+    await retain.cycle()
+    assert (await store.usage()).unkept == 0
+
+
 def test_a_demand_makes_what_is_owed_last_longer_and_never_shorter() -> None:
     asked = request()
     latest = owed_until(asked)

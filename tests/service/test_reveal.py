@@ -25,9 +25,12 @@ from oracle.errors import (
     StorageError,
     TraceMismatch,
 )
-from oracle.ports.publishing import PublishedTrace, TraceOpener
+from oracle.ports.inference import CommittedTrace
+from oracle.ports.publishing import PublishedTrace
+from oracle.program.instruction import Trace
 from oracle.service.attempts import TransactPolicy
-from oracle.service.reveal import Reveal, RevealPolicy
+from oracle.service.follow_demands import FollowDemands, FollowPolicy
+from oracle.service.reveal import Reveal
 from oracle.service.transact import Transact
 from oracle.storage.storage import open_storage
 from tests.service.fakes import (
@@ -58,8 +61,8 @@ class Chain:
         self.ended_at: int | None = None
         self.fork = 0
         self.demands: list[RevealDemand] = []
-        self.made = 1
-        """Demands that the court has counted, whatever logs say."""
+        self.made: dict[bytes, int] = {}
+        """Demands that the court has counted, by request, whatever logs say."""
         self.fails = False
 
     async def latest(self) -> BlockRef:
@@ -94,7 +97,10 @@ class Court(CourtBinding):
 
     async def demands_against(self, operator: Address, block: int) -> int:
         assert (operator, block) == (OPERATOR, self._bench.chain.number)
-        return self._bench.chain.made
+        return sum(self._bench.chain.made.values())
+
+    async def demands(self, request_id: bytes) -> tuple[int, int]:
+        return self._bench.chain.made.get(request_id, 0), 0
 
 
 @dataclass
@@ -121,6 +127,12 @@ class Opener:
         return Shown()
 
 
+class Made(Opener):
+    def __init__(self, root: bytes) -> None:
+        super().__init__(Kept())
+        self.committed = CommittedTrace(root, PROGRAM_ROOT, Trace(()))
+
+
 class Again:
     """Makes traces again, unless there is a reason why not."""
 
@@ -128,12 +140,14 @@ class Again:
         self.made: list[bytes] = []
         self.fails: OracleError | None = TraceMismatch("it comes out otherwise")
 
-    async def opener(self, job: Job, root: bytes) -> TraceOpener:
+    async def opener(self, job: Job, root: bytes) -> Made:
         if self.fails is not None:
             raise self.fails
         self.made.append(root)
-        traces = Kept()
-        return Opener(traces)  # type: ignore[return-value]
+        return Made(root)
+
+    def forget_old(self) -> None:
+        pass
 
 
 class Kept(Traces):
@@ -179,9 +193,19 @@ class Bench:
             TransactPolicy(),
         )
         self.opener, self.again = Opener(self.traces), Again()
+        self.follow = FollowDemands(
+            self,
+            self,
+            self.storage.demands,
+            self.jobs,
+            self.transactions,
+            self.court,
+            self.clock,
+            OPERATOR,
+            FollowPolicy(0, range_blocks=100),
+        )
         self.reveal = Reveal(
-            self,
-            self,
+            self.follow,
             self.storage.demands,
             self.jobs,
             self.transactions,
@@ -191,15 +215,18 @@ class Bench:
             self.traces,
             self.opener,  # type: ignore[arg-type]
             self.again,  # type: ignore[arg-type]
-            self.clock,
-            OPERATOR,
             SIGNER.address,
-            RevealPolicy(0),
+            elapsed=self.clock.now,
         )
+
+    def has_company(self, *, leads: bool) -> None:
+        lead = SimpleNamespace(chain=SimpleNamespace(held=leads), alone=False)
+        self.reveal._lead = lead  # type: ignore[assignment]
 
     def endpoint(self, head: int) -> Chain:
         chain = Chain(head)
         chain.demands = [self.demand]
+        chain.made = {self.demand.request_id: 1}
         return chain
 
     async def head(self) -> BlockRef:
@@ -340,7 +367,7 @@ async def test_a_demand_without_a_log_is_seen_by_the_count_and_met_once_it_is_fo
 ) -> None:
     withheld, bench.chain.demands = bench.chain.demands, []
     assert not await bench.reveal.cycle()
-    assert "lack 1 of the 1 demands" in (bench.reveal.trouble or "")
+    assert "lack demands on 1 of our answers" in (bench.reveal.trouble or "")
     bench.chain.number += 1
     assert not await bench.reveal.cycle()
     bench.chain.demands = withheld
@@ -350,28 +377,83 @@ async def test_a_demand_without_a_log_is_seen_by_the_count_and_met_once_it_is_fo
     assert bench.own() == [bench.reveal_data()]
 
 
-async def test_what_is_long_past_is_read_again_too_ever_more_rarely(
+async def test_demands_of_answers_that_are_over_are_nobodys_trouble(bench: Bench) -> None:
+    bench.chain.made[b"\x77" * 32] = 3
+    assert await bench.reveal.cycle()
+    assert bench.reveal.trouble is None
+    bench.chain.made[b"\x77" * 32] = 4
+    bench.chain.made[bench.job.request_id] = 2
+    bench.chain.number += 1
+    await bench.reveal.cycle()
+    assert bench.reveal.trouble is not None
+
+
+async def test_a_search_is_bounded_newest_first_and_keeps_no_demand_waiting(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    withheld, bench.chain.demands = bench.chain.demands, []
+    """The search for one that is missing must not cost those that are known."""
+    early = replace(bench.job, block_number=250)
+    bench.jobs.table[early.request_id] = early
+    bench.chain.made[bench.job.request_id] = 2
+    bench.chain.number = 1_000
+    await bench.storage.demands.note(1_000, [])
+    read: list[tuple[int, int]] = []
+
+    async def demands(first: int, last: int, operator: Address) -> Sequence[RevealDemand]:
+        assert not await bench.pending() or bench.own(), "one that was known had to wait"
+        read.append((first, last))
+        return bench.chain.demands if first <= 400 <= last else []
+
+    monkeypatch.setattr(bench, "demands", demands)
+    while bench.follow.trouble is None or len(read) < 9:
+        await bench.reveal.cycle()
+    assert read[:3] == [(936, 1_000), (901, 1_000), (801, 900)]
+    assert read[-1] == (250, 300), "before its request there is no demand"
+    assert bench.own() == [bench.reveal_data()]
+    assert await bench.storage.demands.cursor() == 1_000
+    for _ in range(5):
+        await bench.reveal.cycle()
+    assert len(read) == 9, "after a search in vain, no other on the same head"
+
+
+async def test_a_search_in_vain_pauses_for_ever_longer(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.chain.demands = []
     read: list[int] = []
 
     async def demands(first: int, last: int, operator: Address) -> Sequence[RevealDemand]:
-        read.append(first)
+        read.append(last - first)
         return []
 
     monkeypatch.setattr(bench, "demands", demands)
-    bench.chain.number = 500
     for _ in range(200):
         bench.chain.number += 1
         await bench.reveal.cycle()
-    assert len(read) > 200
-    assert 6 < read.count(0) < 12
-    monkeypatch.undo()
-    bench.chain.demands = withheld
-    bench.chain.number += 200
-    await bench.reveal.cycle()
-    assert bench.reveal.trouble is None
+    searches = len(read) - 200
+    assert 6 <= searches <= 40, searches
+
+
+async def test_an_endpoint_that_refuses_to_tell_of_demands_keeps_none_from_being_met(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bench.noted()
+
+    async def demands(first: int, last: int, operator: Address) -> Sequence[RevealDemand]:
+        raise ChainUnreachable("no logs today")
+
+    monkeypatch.setattr(bench, "demands", demands)
+    bench.chain.number += 1
+    with pytest.raises(ChainUnreachable, match="no logs today"):
+        await bench.reveal.cycle()
+    assert bench.own() == [bench.reveal_data()]
+
+
+async def test_a_long_way_is_read_piece_by_piece(bench: Bench) -> None:
+    bench.chain.number = 2_000
+    for _ in range(2):
+        assert await bench.reveal.cycle(), "there is more to read at once"
+    assert await bench.storage.demands.cursor() == 1_534
 
 
 async def test_who_has_nothing_that_can_be_demanded_asks_for_nothing(bench: Bench) -> None:
@@ -416,8 +498,7 @@ async def test_a_trace_that_is_here_is_not_made_again(bench: Bench) -> None:
 
 async def test_another_worker_has_a_while_to_show_what_it_may_have(bench: Bench) -> None:
     bench.traces.here, bench.again.fails = set(), None
-    leads = SimpleNamespace(chain=SimpleNamespace(held=True), alone=False)
-    bench.reveal._lead = leads  # type: ignore[assignment]
+    bench.has_company(leads=True)
     assert not await bench.reveal.cycle()
     bench.clock.seconds += 19
     assert not await bench.reveal.cycle()
@@ -425,6 +506,62 @@ async def test_another_worker_has_a_while_to_show_what_it_may_have(bench: Bench)
     bench.clock.seconds += 2
     assert await bench.reveal.cycle()
     assert bench.own() == [bench.reveal_data()]
+
+
+async def test_where_the_leader_cannot_a_worker_without_the_trace_makes_it_again(
+    bench: Bench,
+) -> None:
+    await bench.noted()
+    bench.traces.here, bench.again.fails = set(), None
+    bench.has_company(leads=False)
+    for _ in range(59):
+        assert not await bench.reveal.cycle()
+        bench.clock.seconds += 1
+    assert (bench.again.made, await bench.reveal.owed()) == ([], [])
+    bench.clock.seconds += 2
+    assert await bench.reveal.cycle()
+    assert bench.own() == [bench.reveal_data()]
+
+
+async def test_what_was_made_again_is_kept_where_there_is_room(bench: Bench) -> None:
+    bench.traces.here, bench.again.fails = set(), None
+    await bench.reveal.cycle()
+    assert bench.traces.kept[TRACE_ROOT].holder == bench.job.request_id
+    assert bench.traces.until[bench.job.request_id] >= bench.demand.deadline + WINDOW
+
+
+async def test_without_room_for_what_was_made_again_it_is_shown_all_the_same(
+    bench: Bench,
+) -> None:
+    bench.traces.here, bench.again.fails = set(), None
+    bench.traces.full = True
+    assert await bench.reveal.cycle()
+    assert bench.own() == [bench.reveal_data()]
+
+
+async def test_what_is_here_is_shown_first_and_each_trace_is_made_again_once_in_a_round(
+    bench: Bench,
+) -> None:
+    bench.again.fails = None
+    jobs = [bench.jobs.add(JobState.ANSWERED) for _ in range(2)]
+    others = [
+        replace(
+            bench.demand,
+            request_id=job.request_id,
+            number=number,
+            deadline=MADE_AT + 5 + number,
+            commitment=AnswerCommitment(OPERATOR, b"\x02" * 32, bytes([20 + index]) * 32),
+        )
+        for number in range(2)
+        for index, job in enumerate(jobs)
+    ]
+    for demand in others:
+        bench.chain.demands.append(demand)
+        bench.chain.made[demand.request_id] = 2
+    turns = await bench.reveal._in_turn([*others, bench.demand])
+    assert turns[0] == bench.demand
+    roots = [one.commitment.trace_root[0] for one in turns[1:]]
+    assert roots == [20, 20, 21, 21]
 
 
 # ---- what a worker that is gone has saved

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -12,6 +14,8 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
 
 from oracle.core.schema import ElementType
 from oracle.court.commitment import commit
@@ -21,6 +25,7 @@ from oracle.ports.inference import CommittedTrace
 from oracle.ports.traces import TraceHold, TraceToKeep
 from oracle.program.encoding import program_root
 from oracle.program.instruction import Program
+from oracle.storage import trace_files, trace_index
 from oracle.storage.trace_prover import TraceProver
 from oracle.storage.trace_store import FileTraceStore, open_trace_store
 from tests.support.small_programs import small_program, small_trace
@@ -31,6 +36,8 @@ PROGRAM = small_program(
 ROOT = program_root(PROGRAM)
 FILE = 4_096
 """What one of these small traces is charged."""
+LARGE = -(-(FILE + 1) // PROGRAM.row_trace_bytes)
+"""Rows of a trace that is charged two of them."""
 DAY = 86_400
 
 
@@ -66,6 +73,14 @@ def request(number: int) -> bytes:
 
 def until(one: TraceToKeep, time: float) -> TraceHold:
     return TraceHold(one.root, one.holder, time)
+
+
+def sqlite_error(text: str, code: int) -> OperationalError:
+    """As SQLAlchemy tells it."""
+    cause = sqlite3.OperationalError(text)
+    cause.sqlite_errorcode = code
+    cause.sqlite_errorname = "SQLITE_FULL"
+    return OperationalError("INSERT", {}, cause)
 
 
 def content(one: TraceToKeep) -> bytes:
@@ -150,9 +165,93 @@ async def test_the_holds_of_open_windows_are_told(store: FileTraceStore) -> None
     await store.save([over, open_, unknown])
     holds = [until(over, 500), until(open_, 2000)]
     await store.keep_until(holds)
-    assert await store.holds() == holds, "before the first sweep"
+    killed = TraceHold(unknown.root, unknown.holder, None)
+    assert set(await store.holds()) == {*holds, killed}, "before the first sweep"
     await store.sweep(501)
-    assert await store.holds() == holds[1:]
+    assert set(await store.holds()) == {holds[1], killed}
+    with pytest.raises(ValueError, match="a time that is known"):
+        await store.keep_until([killed])
+
+
+async def test_what_is_owed_and_not_kept_is_on_record(tmp_path: Path, clock: StoppedClock) -> None:
+    store = open_trace_store(tmp_path, budget_bytes=4 * FILE, clock=clock)
+    first, second = kept(1), kept(2)
+    elsewhere = until(kept(3, holder=2), 3000)
+    await store.leave_out(until(first, 500), 7.0)
+    await store.leave_out(until(first, 600), 8.5)  # again after a restart
+    await store.leave_out(until(second, 2000), 20.0)
+    await store.leave_out(elsewhere, 30.0)  # its run came to another root after a fork
+    usage = await store.usage()
+    assert (usage.unkept, usage.unkept_seconds) == (2, 38.5), "each holder once"
+    assert (usage.traces, usage.held_bytes) == (0, 0)
+    assert await store.find(first.root) is None
+    with pytest.raises(ValueError, match="a time that is known"):
+        await store.leave_out(TraceHold(first.root, first.holder, None), 1.0)
+    await store.close()
+    store = open_trace_store(tmp_path, budget_bytes=4 * FILE, clock=clock)
+    assert set(await store.holds()) == {until(first, 600), until(second, 2000), elsewhere}
+    await store.close()
+
+
+async def test_what_is_not_kept_is_owed_until_its_hold_ends(store: FileTraceStore) -> None:
+    over, let_go, demanded = kept(1), kept(2), kept(3)
+    for one in (over, let_go, demanded):
+        await store.leave_out(until(one, 500), 10.0)
+    with capture_logs() as said:
+        await store.keep_until([until(demanded, 900), until(let_go, 399)])
+    assert said == []
+    assert await store.sweep(400) == 0
+    assert (await store.usage()).unkept == 2
+    assert set(await store.holds()) == {until(over, 500), until(demanded, 900)}
+    with capture_logs() as said:
+        await store.keep_until([until(let_go, 900)])
+    assert [line["event"] for line in said] == ["holds of traces that are not here"]
+    await store.sweep(500)
+    assert (await store.usage()).unkept == 2, "its last second is not over"
+    await store.sweep(501)
+    usage = await store.usage()
+    assert (usage.unkept, usage.unkept_seconds) == (1, 10.0)
+    await store.keep_until([until(demanded, 500)])
+    usage = await store.usage()
+    assert (usage.unkept, usage.unkept_seconds) == (0, 0.0), "as of the last sweep"
+    await store.keep_until([until(demanded, 900)])
+    await store.sweep(901)
+    assert await store.holds() == []
+
+
+async def test_what_is_saved_after_all_is_kept_for_those_who_were_left_out(
+    store: FileTraceStore,
+) -> None:
+    first, second, other = kept(1, holder=10), kept(1, holder=11), kept(2)
+    await store.leave_out(until(first, 2000), 10.0)
+    await store.leave_out(until(second, 3000), 10.0)
+    await store.leave_out(until(other, 3000), 10.0)
+    await store.save([first])
+    usage = await store.usage()
+    assert (usage.unkept, usage.held_bytes) == (1, FILE)
+    await store.keep_until([until(first, 2000)])
+    assert set(await store.holds()) == {
+        until(first, 2000),
+        until(second, 3000),
+        until(other, 3000),
+    }
+    assert await store.sweep(2001 + DAY) == 0, "another answer commits to it"
+    assert await store.sweep(3001 + DAY) == 1
+    assert await store.holds() == []
+
+
+async def test_that_a_trace_is_not_kept_may_not_be_on_record_either(
+    tmp_path: Path, clock: StoppedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_trace_store(tmp_path, budget_bytes=4 * FILE, clock=clock)
+
+    def full(*_: object) -> None:
+        raise sqlite_error("database or disk is full", sqlite3.SQLITE_FULL)
+
+    monkeypatch.setattr(trace_index, "leave_out", full)
+    with pytest.raises(StorageError, match="the disk is full"):
+        await store.leave_out(until(kept(1), 500), 1.0)
+    await store.close()
 
 
 async def test_traces_that_were_let_go_make_room_oldest_first(store: FileTraceStore) -> None:
@@ -201,25 +300,112 @@ async def test_what_is_owed_is_never_dropped_for_room(
     with pytest.raises(TraceStoreFull):
         await store.save([kept(7)])  # this machine's clock says nothing of windows
     assert await store.sweep(1501) == 0
-    assert store.trouble is not None, "most of it is owed as before"
     await store.save([kept(7)])
-    assert store.trouble is None
     assert await store.find(owed[0].root) is None
 
 
-async def test_that_there_was_no_room_is_said_until_half_of_it_is_free(
+async def test_that_there_was_no_room_is_said_until_there_is_room_for_that(
     store: FileTraceStore,
 ) -> None:
-    owed = [kept(number) for number in range(4)]
+    owed, large = [kept(number) for number in range(3)], kept(7, rows=LARGE)
     await store.save(owed)
+    with pytest.raises(TraceStoreFull) as refused:
+        await store.save([large])
+    assert refused.value.hint == (
+        "raise trace_budget_bytes; a trace that is not kept is made again when it is demanded"
+    )
+    wanted = f"no room for {2 * FILE} bytes of traces: {3 * FILE} of {4 * FILE} are still owed"
+    assert store.trouble == wanted
+    await store.save([kept(8)])
+    assert store.trouble == wanted, "a smaller one tells nothing of its room"
     with pytest.raises(TraceStoreFull):
-        await store.save([kept(7)])
-    await store.keep_until([until(owed[0], 1500)])
+        await store.save([kept(9)])
+    assert store.trouble == wanted, "the one that takes more room is told"
+    await store.keep_until([until(owed[0], 1500), until(owed[1], 1501)])
     await store.sweep(1501)
-    assert store.trouble is not None
-    await store.keep_until([until(owed[1], 1500)])
-    await store.sweep(1502)
+    assert store.trouble == wanted
+    await store.keep_until([until(kept(8), 0)])
+    assert store.trouble == wanted, "a sweep tells what is owed"
+    await store.sweep(1501)
+    assert store.trouble is None, "half of it is owed, and there is room all the same"
+    await store.save([large])
+
+
+async def test_what_is_saved_one_by_one_is_no_trouble_for_long(store: FileTraceStore) -> None:
+    with pytest.raises(TraceStoreFull, match="no room"):
+        await store.save([kept(number) for number in range(5)])
+    for number in range(3):
+        await store.save([kept(number)])
+    await store.sweep(1500)
+    assert store.trouble is None, "the largest of them fits"
+
+
+async def test_what_is_larger_than_the_whole_budget_is_told_as_just_that(
+    store: FileTraceStore,
+) -> None:
+    with pytest.raises(TraceStoreFull, match="larger than trace_budget_bytes"):
+        await store.save([kept(1), kept(2, rows=4 * LARGE)])
+    said = f"a trace is larger than trace_budget_bytes: {5 * FILE} of {4 * FILE}"
+    assert store.trouble == said
+    await store.save([kept(1)])
+    await store.sweep(1e12)
+    assert store.trouble == said, "no sweep mends it"
+
+
+async def test_a_disk_that_takes_no_trace_is_trouble_until_it_does(
+    store: FileTraceStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = kept(1)
+    await store.save([here])
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def read_only(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(trace_files, "_sync", full)
+        broken.setattr(Path, "unlink", read_only)
+        with pytest.raises(StorageError, match="is full"):
+            await store.save([kept(2)])
+    said = f"a trace could not be written: the disk of {tmp_path / 'traces'} is full"
+    assert store.trouble == said
+    assert (await store.usage()).trouble == said
+    await store.save([here])  # nothing is written for what is here
+    await store.sweep(1500)
+    assert store.trouble == said
+    await store.save([kept(2)])
     assert store.trouble is None
+    assert await store.read(kept(2).root, 0, 10_000) == content(kept(2))
+
+
+async def test_an_index_that_takes_no_trace_is_trouble_as_well(
+    store: FileTraceStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise sqlite_error("database or disk is full", sqlite3.SQLITE_FULL)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(trace_index, "add", full)
+        with pytest.raises(StorageError, match="the disk is full"):
+            await store.save([kept(1)])
+    assert store.trouble is not None
+    assert "the disk is full" in store.trouble
+    await store.save([kept(1)])
+    assert store.trouble is None
+
+
+async def test_a_smaller_budget_refuses_nothing_that_is_here(
+    tmp_path: Path, clock: StoppedClock
+) -> None:
+    store = open_trace_store(tmp_path, budget_bytes=4 * FILE, clock=clock)
+    await store.save([kept(1), kept(2)])
+    await store.close()
+    store = open_trace_store(tmp_path, budget_bytes=FILE, clock=clock)
+    await store.save([kept(1)])
+    assert store.trouble is None
+    await store.close()
 
 
 async def test_all_or_none_are_saved(store: FileTraceStore) -> None:
