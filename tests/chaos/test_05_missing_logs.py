@@ -93,7 +93,7 @@ async def test_a_demand_that_is_kept_from_a_node_is_counted_and_met_in_time(
     await world.process(rpc_url=proxy.url)
     made = await asked(world, model)
     await demanded(world, made, rows=1)
-    await until_red(world, about="lack 1 of the 1 demands")
+    await until_red(world, about="lack demands on 1 of our answers")
     proxy.heal()
 
     async def met() -> bool:
