@@ -78,6 +78,7 @@ MENDS: Final[Mapping[str, str]] = {
     "credentials go over plain HTTP": "use https, or the loopback only",
     "holds of traces": "restore the traces: docs/operations.md, Backup",
     "a trace is not kept": "raise trace_budget_bytes, or free space: oracle node doctor",
+    "traces cannot be looked up": "see to the disk: oracle node doctor",
     "a trace was made again": "see to the disk: oracle node doctor",
     "traces recovered": _BY_ITSELF,
     "cannot serve": "see to the disk: oracle node doctor",

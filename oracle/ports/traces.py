@@ -35,12 +35,22 @@ class TraceHold:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A trace that a request is owed and that is not kept: it takes `seconds` to show it all the
+    same, of the `window` seconds that a demand leaves."""
+
+    root: bytes
+    holder: bytes
+    seconds: float
+    window: int
+
+
+@dataclass(frozen=True, slots=True)
 class TraceUsage:
     """Bytes on the disk; `held_bytes` are those that are owed, and must not be dropped.
 
     Attributes:
         unkept: requests whose traces are owed and not kept, at the last sweep.
-        unkept_seconds: what another run of each of them takes, one after the other.
     """
 
     traces: int
@@ -49,7 +59,6 @@ class TraceUsage:
     budget_bytes: int
     trouble: str | None
     unkept: int = 0
-    unkept_seconds: float = 0.0
 
 
 class TraceStore(Protocol):
@@ -75,15 +84,16 @@ class TraceStore(Protocol):
         """
         ...
 
-    async def leave_out(self, hold: TraceHold, seconds: float) -> None:
+    async def leave_out(self, one: LeftOut, owed_until: float) -> None:
         """Records that a trace is owed and not kept here, until its hold ends or it is saved.
-
-        Args:
-            seconds: what another run of it takes.
 
         Raises:
             StorageError: the disk.
         """
+        ...
+
+    async def left_out(self) -> Sequence[LeftOut]:
+        """What is owed and not kept here, as of the last sweep."""
         ...
 
     async def keep_until(self, holds: Sequence[TraceHold]) -> None:

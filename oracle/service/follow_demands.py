@@ -82,6 +82,8 @@ class FollowDemands:
         self._operator = operator
         self._policy = policy
         self._followed: BlockRef | None = None
+        self._next: int | None = None
+        """Where to read on, before the head is reached."""
         self._unseen = _Unseen()
 
     @property
@@ -91,7 +93,7 @@ class FollowDemands:
 
     def forget(self) -> None:
         """Nothing can be demanded, or it is another worker's to find out."""
-        self._followed, self._unseen = None, _Unseen()
+        self._followed, self._next, self._unseen = None, None, _Unseen()
 
     async def cycle(self) -> tuple[Sequence[RevealDemand], bool]:
         """Reads on, as long as there is an answer of ours that a demand could be about.
@@ -107,10 +109,7 @@ class FollowDemands:
         head = await self._reader.head()
         found: list[RevealDemand] = []
         if head != self._followed:
-            cursor = await self._demands.cursor()
-            first = self._policy.start_block
-            if cursor is not None:
-                first = max(first, min(cursor, head.number) - self._policy.overlap_blocks)
+            first = await self._first(head)
             for _ in range(_RANGES_AT_ONCE):
                 last = min(first + self._policy.range_blocks - 1, head.number)
                 found += await self._read(first, last, head)
@@ -118,9 +117,10 @@ class FollowDemands:
                 if first > head.number:
                     break
             else:
+                self._next = first
                 return found, True
             await self._count(head)
-            self._followed = head
+            self._followed, self._next = head, None
         if (below := self._unseen.read_below(head.number)) is not None:
             first = max(self._unseen.floor, below - self._policy.range_blocks)
             found += await self._read(first, below - 1, head, again=True)
@@ -128,6 +128,15 @@ class FollowDemands:
             if found:
                 await self._count(head)
         return found, False
+
+    async def _first(self, head: BlockRef) -> int:
+        """Where to read on; once a head, some blocks again."""
+        if self._next is not None:
+            return min(self._next, head.number)
+        first, cursor = self._policy.start_block, await self._demands.cursor()
+        if cursor is not None:
+            first = max(first, min(cursor, head.number) - self._policy.overlap_blocks)
+        return first
 
     async def _read(
         self, first: int, last: int, head: BlockRef, *, again: bool = False
@@ -170,15 +179,20 @@ class FollowDemands:
         except ChainUnreachable as error:
             unseen.trouble = f"the count of demands made of us cannot be read: {error.message}"
             return
-        missing = max(0, there - await self._demands.count())
-        if missing > unseen.missing:
-            unseen.begin_anew()
+        noted = await self._demands.count()
+        missing = max(0, there - noted)
+        if missing and (there, noted) != unseen.counts:
+            if missing > unseen.missing:
+                unseen.begin_anew()
             jobs = await self._jobs.jobs(DISPUTABLE, limit=_MOST_LOOKED_AT)
             unseen.of = await self._lacking(jobs)
+            unseen.cut_off = len(jobs) == _MOST_LOOKED_AT and len(unseen.of) < missing
+        elif not missing:
+            unseen.of, unseen.cut_off = [], False
         elif unseen.of:
             jobs = await self._jobs.jobs_of([job.request_id for job in unseen.of])
             unseen.of = await self._lacking([job for job in jobs if job.state in DISPUTABLE])
-        unseen.missing = missing
+        unseen.missing, unseen.counts = missing, (there, noted)
         unseen.told()
 
     async def _lacking(self, jobs: Sequence[Job]) -> list[Job]:
@@ -200,7 +214,11 @@ class _Unseen:
     newest blocks first, and once in vain, after ever longer pauses."""
 
     missing: int = 0
+    counts: tuple[int, int] = (0, 0)
+    """What the court had counted and logs had told of, when all answers were looked at."""
     of: list[Job] = field(default_factory=list)
+    cut_off: bool = False
+    """Whether there were more answers than are looked at."""
     trouble: str | None = None
     _below: int | None = None
     _next: int = 0
@@ -218,6 +236,12 @@ class _Unseen:
     def told(self) -> None:
         """Says what there is to say, once."""
         before, self.trouble = self.trouble, None
+        if self.cut_off and not self.of:
+            self.trouble = (
+                f"the node's logs lack {self.missing} demands, on one of more answers than are "
+                "looked at; use another endpoint"
+            )
+            return
         if not self.of:
             if before is not None:
                 _log.info("logs complete", of="demands")

@@ -7,7 +7,7 @@ Signs nothing and moves no job.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import structlog
@@ -15,8 +15,9 @@ import structlog
 from oracle.errors import OracleError, RunCrashed, RunTimedOut, StorageError
 from oracle.ports.contracts import RegistryContract
 from oracle.ports.inference import InferenceEngine
-from oracle.ports.traces import TraceHold, TraceStore, TraceToKeep
+from oracle.ports.traces import LeftOut, TraceHold, TraceStore, TraceToKeep
 from oracle.service.journal import short
+from oracle.service.lead import elapsed_seconds
 from oracle.service.remake import trace_again
 from oracle.service.retain import owed_until
 from oracle.service.sign import Outcome
@@ -26,14 +27,23 @@ _log = structlog.get_logger("oracle.infer")
 _SHARE_OF_REVEAL_WINDOW: Final = 0.5
 """What is not kept may all be demanded at once, and is made again one by one."""
 
+_SENDING_SECONDS: Final = 1.0
+"""Calls and a transaction for each."""
+
 
 class KeepTraces:
     def __init__(
-        self, traces: TraceStore, registry: RegistryContract, engine: InferenceEngine
+        self,
+        traces: TraceStore,
+        registry: RegistryContract,
+        engine: InferenceEngine,
+        *,
+        elapsed: Callable[[], float] = elapsed_seconds,
     ) -> None:
         self._traces = traces
         self._registry = registry
         self._engine = engine
+        self._elapsed = elapsed
 
     async def keep(
         self, outcomes: Sequence[Outcome]
@@ -71,17 +81,22 @@ class KeepTraces:
     async def _leave_out(self, done: Outcome, full: StorageError) -> OracleError | None:
         """Why an answer whose trace is not kept is not given: silence costs twice the fee, but a
         trace that is not shown costs the bond. None where it is."""
-        job = done.job
+        job, root = done.job, done.trace_root
         try:
             window = (await self._registry.model(job.request.model_id)).terms.reveal_window
-            usage = await self._traces.usage()
-            if usage.unkept_seconds + done.seconds > window * _SHARE_OF_REVEAL_WINDOW:
+            others = [one for one in await self._traces.left_out() if one.holder != job.request_id]
+            begun = self._elapsed()
+            await trace_again(self._registry, self._engine, job, root)
+            # It is hashed once more where it is opened, and then there is a transaction to send.
+            seconds = 2 * (self._elapsed() - begun) + _SENDING_SECONDS
+            shortest = min([window, *(one.window for one in others)])
+            if seconds + sum(one.seconds for one in others) > shortest * _SHARE_OF_REVEAL_WINDOW:
                 raise StorageError(
-                    f"to make it again, with {usage.unkept} others that are not kept, could take "
-                    f"more than half of the {window} s to reveal it"
+                    f"to make it again, with {len(others)} others that are not kept, could take "
+                    f"more than half of the {shortest} s to reveal one of them"
                 )
-            await trace_again(self._registry, self._engine, job, done.trace_root)
-            await self._traces.leave_out(_hold(done), done.seconds)
+            left_out = LeftOut(root, job.request_id, seconds, window)
+            await self._traces.leave_out(left_out, owed_until(job.request))
         except (RunTimedOut, RunCrashed) as error:
             return error
         except OracleError as error:

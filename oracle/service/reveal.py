@@ -81,11 +81,16 @@ class Reveal:
         self._refused: set[RevealDemand] = set()
         self._held: set[RevealDemand] = set()
         self._missed: dict[RevealDemand, float] = {}
+        self._runs = 0
+        self._tried: dict[bytes, int] = {}
+        """When each trace was last made again, or tried to be, counted in runs."""
+        self._cannot: str | None = None
 
     @property
     def trouble(self) -> str | None:
-        """What keeps demands from us, though every round goes well; None where nothing does."""
-        return self._follow.trouble
+        """What keeps demands from us or from being met, though every round goes well; None where
+        nothing does."""
+        return "; ".join(filter(None, (self._cannot, self._follow.trouble))) or None
 
     async def cycle(self) -> bool:
         """Answers the demands that wait, and looks for more. True where something was sent, or
@@ -93,68 +98,88 @@ class Reveal:
 
         Raises:
             OracleError: the first demand that cannot be met, or why none can be looked for; the
-                others were seen to.
+                others were seen to. Not where there is more to do: then `trouble` has it.
         """
-        worked, failure = await self._meet(await self._demands.pending())
+        runs = self._runs
+        more, failure = await self._meet(await self._demands.pending())
         if self._leads:
             try:
-                found, more = await self._follow.cycle()
+                found, unread = await self._follow.cycle()
             except OracleError as error:
                 failure = failure or error
-            else:
+                found, unread = [], False
+            if found and self._runs == runs:
                 sent, cannot = await self._meet(found)
-                worked, failure = worked or more or sent, failure or cannot
+                more, failure = more or sent, failure or cannot
+            elif found:
+                more = True  # that run took its time: all have their turn anew
+            more = more or unread
         else:
             self._follow.forget()
         self._remake.forget_old()
-        if failure is not None:
+        self._cannot = None if failure is None else failure.message
+        if failure is not None and not more:
             raise failure
-        return worked
+        return more
 
     @property
     def _leads(self) -> bool:
         return self._lead is None or self._lead.chain.held
 
     async def _meet(self, demands: Sequence[RevealDemand]) -> tuple[bool, OracleError | None]:
-        """Sees to each; whether something was sent, and the first that cannot be met."""
-        worked, failure = False, None
+        """Sees to each, but to one trace that must be made again: what is demanded meanwhile may be
+        more urgent. Whether something was sent or is left, and the first that cannot be met."""
+        more, failure = False, None
+        ran: bytes | None = None
         for demand in await self._in_turn(demands):
+            root = demand.commitment.trace_root
+            if ran is not None and root != ran:
+                more = more or root not in self._tried  # others wait until the step is next due
+                break
+            runs = self._runs
             try:
                 if not await self._is_ours(demand):
                     self._refused.add(demand)
                     continue
-                worked |= await self._answer(demand)
+                more |= await self._answer(demand)
                 self._refused.discard(demand)
             except OracleError as error:
                 self._refused.add(demand)
                 _log.critical("a demand cannot be met", error=error.message, **demand_facts(demand))
                 failure = failure or error
-        return worked, failure
+            if self._runs != runs:
+                ran = root
+        return more, failure
 
     async def _in_turn(self, demands: Sequence[RevealDemand]) -> Sequence[RevealDemand]:
-        """Those first whose traces are here; of the others, each trace's together, for one run."""
-        kept: dict[bytes, bool] = {}
+        """Those first whose traces are here; then each trace's together, for one run, and those
+        last whose last turn was last."""
+        absent: set[bytes] = set()
         first: dict[bytes, int] = {}
         for demand in demands:
             root = demand.commitment.trace_root
             first[root] = min(first.get(root, demand.deadline), demand.deadline)
-            if root not in kept:
-                kept[root] = await self._is_here(demand)
-        return sorted(
-            demands,
-            key=lambda one: (
-                not kept[one.commitment.trace_root],
-                first[one.commitment.trace_root],
-                one.commitment.trace_root,
-                one.deadline,
-            ),
-        )
+            if not await self._is_here(demand):
+                absent.add(root)
+
+        def turn(demand: RevealDemand) -> tuple[bool, int, int, bytes, int]:
+            root = demand.commitment.trace_root
+            tried = self._tried.get(root, 0)
+            return root in absent, tried, first[root], root, demand.deadline
+
+        return sorted(demands, key=turn)
 
     async def _is_here(self, demand: RevealDemand) -> bool:
         root = demand.commitment.trace_root
-        return (
-            root == no_rows_root(demand.program_root) or await self._traces.find(root) is not None
-        )
+        return root == no_rows_root(demand.program_root) or await self._finds(root)
+
+    async def _finds(self, root: bytes) -> bool:
+        """Where the index cannot be read, a trace is made again."""
+        try:
+            return await self._traces.find(root) is not None
+        except StorageError as error:
+            _log.warning("traces cannot be looked up", error=error.message)
+            return False
 
     async def owed(self) -> list[RevealDemand]:
         """Demands that wait and can still be met, as far as is known: not too late, not left to
@@ -179,21 +204,34 @@ class Reveal:
         await self._traces.keep_until([hold])
 
     async def _is_ours(self, demand: RevealDemand) -> bool:
-        """Whether this worker is to see to a demand: it has the trace, or leads where nobody has
-        it, or nobody has met it for long."""
-        if await self._traces.find(demand.commitment.trace_root) is not None:
+        """Whether this worker is to see to a demand: it has the trace, or has left it out, or leads
+        where nobody has it, or nobody has met it for long."""
+        if await self._finds(demand.commitment.trace_root):
             if demand not in self._held:
-                await self._hold(demand)
-                self._held.add(demand)
+                try:
+                    await self._hold(demand)
+                    self._held.add(demand)
+                except StorageError as error:
+                    _log.warning("traces cannot be looked up", error=error.message)
             return True
-        return self._leads or self._waited(demand) >= _LEADER_HAS_SECONDS
+        if self._leads or self._waited(demand) >= _LEADER_HAS_SECONDS:
+            return True
+        return await self._left_out_here(demand)
+
+    async def _left_out_here(self, demand: RevealDemand) -> bool:
+        """Whether it is this worker that has signed without keeping the trace."""
+        try:
+            left_out = await self._traces.left_out()
+        except StorageError:
+            return False
+        return any(one.root == demand.commitment.trace_root for one in left_out)
 
     async def _is_left_to_others(self, demand: RevealDemand) -> bool:
         """Whether to wait for the worker that has the trace; not for ever."""
         if self._lead is None or self._lead.alone or await self._is_here(demand):
             return False
-        if demand.request_id in await self._transactions.under_way(Purpose.REVEAL):
-            return True
+        if await self._left_out_here(demand):
+            return False
         return self._waited(demand) < _OTHERS_HAVE_SECONDS
 
     def _waited(self, demand: RevealDemand) -> float:
@@ -202,12 +240,7 @@ class Reveal:
 
     async def _answer(self, demand: RevealDemand) -> bool:
         job = await self._jobs.job(demand.request_id)
-        if job is None:
-            raise StorageError(
-                f"the job of request {short(demand.request_id)} is not in this database",
-                hint="run the node on the data directory that gave the answer",
-            )
-        if job.state.terminal or not await self._court.is_pending(demand):
+        if (job is not None and job.state.terminal) or not await self._court.is_pending(demand):
             _log.info("demand over", **demand_facts(demand))
             await self._close(demand)
             return False
@@ -215,6 +248,11 @@ class Reveal:
             _log.critical("a demand was not met in time: the bond is lost", **demand_facts(demand))
             await self._close(demand)
             return False
+        if job is None:
+            raise StorageError(
+                f"the job of request {short(demand.request_id)} is not in this database",
+                hint="run the node on the data directory that gave the answer",
+            )
         data = await self._unsent(demand, job)
         if data is None:
             return False
@@ -231,7 +269,7 @@ class Reveal:
         saved = await meeting(self._transactions, self._court, demand, job)
         if any(one.state is TransactionState.OPEN for one in saved):
             return None
-        if saved and await self._traces.find(demand.commitment.trace_root) is None:
+        if saved and not await self._finds(demand.commitment.trace_root):
             return saved[-1].call.data
         if await self._is_left_to_others(demand):
             return None
@@ -245,6 +283,7 @@ class Reveal:
         self._calldata.pop(demand, None)
         self._held.discard(demand)
         self._missed.pop(demand, None)
+        self._tried.pop(demand.commitment.trace_root, None)
         self._refused.discard(demand)
 
     async def _written(self, demand: RevealDemand, job: Job) -> bytes:
@@ -270,6 +309,8 @@ class Reveal:
         self, demand: RevealDemand, job: Job, lost: NotFound | StorageError
     ) -> TraceOpener:
         root = demand.commitment.trace_root
+        self._runs += 1
+        self._tried[root] = self._runs
         try:
             opener = await self._remake.opener(job, root)
         except OracleError as error:
@@ -279,6 +320,8 @@ class Reveal:
                 "directory, before the deadline",
             ) from error
         _log.warning("a trace was made again", root=f"0x{root.hex()}", why=lost.message)
+        with contextlib.suppress(StorageError):
+            await self._hold(demand)  # of what was left out, too
         # Where there is room, the demands that follow need no run, and watchers are served.
         with contextlib.suppress(StorageError):
             await self._traces.save([TraceToKeep(demand.request_id, opener.committed)])

@@ -27,7 +27,7 @@ from oracle.core.job import JobState
 from oracle.core.transaction import Purpose, SendOutcome, TransactionState
 from oracle.storage.types import ADDRESS, AMOUNT, BYTES32, NONCE, WEI, text_enum
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 
 metadata = MetaData(
     naming_convention={

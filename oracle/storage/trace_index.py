@@ -34,7 +34,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from oracle.errors import StorageError
 from oracle.ports.publishing import PublishedTrace
-from oracle.ports.traces import TraceHold
+from oracle.ports.traces import LeftOut, TraceHold
 from oracle.storage.types import BYTES32
 
 FORMAT = 2
@@ -69,6 +69,7 @@ _unkept = Table(
     Column("holder", BYTES32, primary_key=True),
     Column("owed_until", Double, nullable=False),
     Column("seconds", Double, nullable=False),
+    Column("window", BigInteger, nullable=False),
 )
 
 
@@ -121,9 +122,9 @@ def add(
         connection.execute(delete(_unkept).where(left_out))
 
 
-def leave_out(connection: Connection, one: TraceHold, seconds: float) -> None:
+def leave_out(connection: Connection, one: LeftOut, owed_until: float) -> None:
     """Adds what is owed and not kept; what is said of it last counts."""
-    said = {"owed_until": one.owed_until, "seconds": seconds}
+    said = {"owed_until": owed_until, "seconds": one.seconds, "window": one.window}
     connection.execute(
         insert(_unkept)
         .values(root=one.root, holder=one.holder, **said)
@@ -155,18 +156,12 @@ def owed(connection: Connection, now: float) -> list[TraceHold]:
     ]
 
 
-def unkept(connection: Connection, now: float) -> tuple[int, float]:
-    """How many requests are owed what is not kept, and the seconds of all their runs."""
-    each = (
-        select(func.max(_unkept.c.seconds).label("seconds"))
-        .where(_lasts(_unkept, now))
-        .group_by(_unkept.c.holder)
-        .subquery()
-    )
-    count, seconds = connection.execute(
-        select(func.count(), func.coalesce(func.sum(each.c.seconds), 0.0)).select_from(each)
-    ).one()
-    return count, seconds
+def unkept(connection: Connection, now: float) -> list[LeftOut]:
+    """What is owed and not kept."""
+    query = select(_unkept).where(_lasts(_unkept, now))
+    return [
+        LeftOut(row.root, row.holder, row.seconds, row.window) for row in connection.execute(query)
+    ]
 
 
 def forget_unkept(connection: Connection, now: float) -> None:

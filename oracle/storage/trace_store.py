@@ -19,7 +19,7 @@ import structlog
 from oracle.errors import NotFound, StorageError, TraceStoreFull
 from oracle.ports.clock import Clock
 from oracle.ports.publishing import PublishedTrace
-from oracle.ports.traces import TraceHold, TraceToKeep, TraceUsage
+from oracle.ports.traces import LeftOut, TraceHold, TraceToKeep, TraceUsage
 from oracle.program.instruction import Program, Trace
 from oracle.storage import trace_index
 from oracle.storage.database import Database
@@ -81,17 +81,18 @@ class FileTraceStore:
         """
         await self._uninterrupted(self._save(traces))
 
-    async def leave_out(self, hold: TraceHold, seconds: float) -> None:
+    async def leave_out(self, one: LeftOut, owed_until: float) -> None:
         """Records that a trace is owed and not kept here.
-
-        Args:
-            seconds: what another run of it takes.
 
         Raises:
             StorageError: the disk is full or broken.
         """
-        _require_times([hold])
-        await self._index.run(lambda connection: trace_index.leave_out(connection, hold, seconds))
+        await self._index.run(lambda connection: trace_index.leave_out(connection, one, owed_until))
+
+    async def left_out(self) -> Sequence[LeftOut]:
+        """What is owed and not kept here, as of the last sweep."""
+        as_of = self._swept_as_of
+        return await self._index.read(lambda connection: trace_index.unkept(connection, as_of))
 
     async def keep_until(self, holds: Sequence[TraceHold]) -> None:
         """Says until when requests hold their traces, kept or not; one may be moved either way."""
@@ -114,10 +115,10 @@ class FileTraceStore:
 
     async def usage(self) -> TraceUsage:
         as_of = self._swept_as_of
-        (count, used, held), (unkept, seconds) = await self._index.read(
+        (count, used, held), unkept = await self._index.read(
             lambda c: (trace_index.sums(c, as_of), trace_index.unkept(c, as_of))
         )
-        return TraceUsage(count, used, held, self._budget, self.trouble, unkept, seconds)
+        return TraceUsage(count, used, held, self._budget, self.trouble, len(unkept))
 
     async def find(self, root: bytes) -> PublishedTrace | None:
         return await self._index.read(lambda connection: trace_index.find(connection, root))

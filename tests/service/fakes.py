@@ -46,7 +46,7 @@ from oracle.ports.health import Heartbeat
 from oracle.ports.inference import Inference, Tensors
 from oracle.ports.jobs import Disputable, JobMove
 from oracle.ports.publishing import PublishedTrace
-from oracle.ports.traces import TraceHold, TraceToKeep, TraceUsage
+from oracle.ports.traces import LeftOut, TraceHold, TraceToKeep, TraceUsage
 
 SIGNER = signer_of(Person.SIGNER)
 OPERATOR = signer_of(Person.OWNER).address
@@ -613,8 +613,8 @@ class Traces:
     def __init__(self) -> None:
         self.kept: dict[bytes, TraceToKeep] = {}
         self.until: dict[bytes, float | None] = {}
-        self.left_out: dict[bytes, tuple[TraceHold, float]] = {}
-        """By holder: the hold as it was told, and the seconds."""
+        self.unkept: dict[bytes, LeftOut] = {}
+        """What was left out, by holder."""
         self.full = False
         self.broken = False
         self.trouble: str | None = None
@@ -625,24 +625,25 @@ class Traces:
         if self.broken and traces:
             raise StorageError("the disk is full")
         self.kept |= {one.root: one for one in traces}
-        self.left_out = {
-            holder: (hold, seconds)
-            for holder, (hold, seconds) in self.left_out.items()
-            if hold.root not in self.kept
+        self.unkept = {
+            holder: one for holder, one in self.unkept.items() if one.root not in self.kept
         }
 
-    async def leave_out(self, hold: TraceHold, seconds: float) -> None:
+    async def leave_out(self, one: LeftOut, owed_until: float) -> None:
         if self.broken:
             raise StorageError("the disk is full")
-        self.left_out[hold.holder] = (hold, seconds)
-        self.until[hold.holder] = hold.owed_until
+        self.unkept[one.holder] = one
+        self.until[one.holder] = owed_until
+
+    async def left_out(self) -> Sequence[LeftOut]:
+        return [*self.unkept.values()]
 
     async def keep_until(self, holds: Sequence[TraceHold]) -> None:
         self.until |= {one.holder: one.owed_until for one in holds}
 
     async def holds(self) -> Sequence[TraceHold]:
         owed = [(root, one.holder) for root, one in self.kept.items()]
-        owed += [(hold.root, hold.holder) for hold, _ in self.left_out.values()]
+        owed += [(one.root, one.holder) for one in self.unkept.values()]
         return [TraceHold(root, holder, self.until.get(holder)) for root, holder in owed]
 
     async def sweep(self, now: float) -> int:
@@ -653,8 +654,7 @@ class Traces:
         return None if kept is None else PublishedTrace(root, kept.committed.program_root, 1, 1)
 
     async def usage(self) -> TraceUsage:
-        seconds = sum(seconds for _, seconds in self.left_out.values())
-        return TraceUsage(len(self.kept), 0, 0, 0, self.trouble, len(self.left_out), seconds)
+        return TraceUsage(len(self.kept), 0, 0, 0, self.trouble, len(self.unkept))
 
 
 def good() -> Inference:

@@ -32,6 +32,7 @@ from oracle.errors import (
 )
 from oracle.ports.inference import CommittedTrace, Inference, Tensors
 from oracle.ports.jobs import JobMove
+from oracle.ports.traces import LeftOut
 from oracle.program.instruction import Trace
 from oracle.service.breaker import Breaker
 from oracle.service.estimate import Estimator
@@ -342,10 +343,10 @@ async def test_what_cannot_be_kept_is_signed_where_a_second_run_comes_to_the_sam
     assert done.answer is not None
     assert done.answer.trace_root == b"\x05" * 32
     assert (bench.engine.runs, bench.traces.kept) == (2, {})
-    ((left_out, seconds),) = bench.traces.left_out.values()
+    (left_out,) = await bench.traces.left_out()
     assert (left_out.root, left_out.holder) == (b"\x05" * 32, job.request_id)
-    assert left_out.owed_until == owed_until(job.request)
-    assert seconds == 0.5
+    assert (left_out.window, left_out.seconds) == (600, pytest.approx(1.0, abs=0.5))
+    assert bench.traces.until[job.request_id] == owed_until(job.request)
 
 
 async def test_what_can_neither_be_kept_nor_made_again_is_not_signed() -> None:
@@ -363,8 +364,8 @@ async def test_what_can_neither_be_kept_nor_made_again_is_not_signed() -> None:
 
 
 async def test_no_more_is_left_out_than_could_be_shown_in_time() -> None:
-    """Half a second each, and half of four seconds: a fifth might be demanded with the others."""
-    bench, first = without_room(reveal_window=4)
+    """A second each, and half of ten: a fifth might be demanded with the others."""
+    bench, first = without_room(reveal_window=10)
     jobs = [first, *(bench.bound() for _ in range(4))]
     for _ in jobs:
         await bench.infer.cycle()
@@ -372,6 +373,21 @@ async def test_no_more_is_left_out_than_could_be_shown_in_time() -> None:
     assert states.count(JobState.COMPUTED) == 4
     (left,) = [job for job in jobs if bench.jobs.now(job).state is JobState.ACCEPTED]
     assert "with 4 others that are not kept" in (bench.jobs.now(left).reason or "")
+
+
+async def test_the_shortest_time_to_show_any_of_them_is_what_counts() -> None:
+    bench, job = without_room(reveal_window=3_600)
+    urgent = LeftOut(b"\x01" * 32, b"\x02" * 32, 20.0, 40)
+    await bench.traces.leave_out(urgent, NOW + 1_000)
+    await bench.infer.cycle()
+    assert "half of the 40 s" in (bench.jobs.now(job).reason or "")
+
+
+async def test_what_was_left_out_before_a_kill_counts_once() -> None:
+    bench, job = without_room(reveal_window=4)
+    await bench.traces.leave_out(LeftOut(b"\x05" * 32, job.request_id, 1.9, 4), NOW + 1_000)
+    await bench.infer.cycle()
+    assert bench.jobs.now(job).state is JobState.COMPUTED
 
 
 async def test_a_second_run_that_ends_the_process_is_a_strike() -> None:

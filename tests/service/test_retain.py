@@ -13,7 +13,7 @@ from oracle.core.job import JobState
 from oracle.core.request import data_hash
 from oracle.errors import StorageError, TraceStoreFull
 from oracle.ports.inference import CommittedTrace
-from oracle.ports.traces import TraceHold, TraceToKeep
+from oracle.ports.traces import LeftOut, TraceHold, TraceToKeep
 from oracle.program.instruction import Trace
 from oracle.service.retain import Retain, owed_until
 from oracle.storage.trace_store import FileTraceStore, open_trace_store
@@ -88,13 +88,12 @@ async def test_what_is_not_kept_is_owed_no_longer_than_its_request(store: FileTr
     jobs = Jobs()
     settled, answered = jobs.add(JobState.SETTLED), jobs.add(JobState.ANSWERED)
     for job in (settled, answered):
-        hold = TraceHold(data_hash(job.request_id), job.request_id, owed_until(job.request))
-        await store.leave_out(hold, 3.0)
+        left = LeftOut(data_hash(job.request_id), job.request_id, 3.0, 600)
+        await store.leave_out(left, owed_until(job.request))
     jobs.blocks = [replace(block(1), timestamp=int(NOW))]
     retain = Retain(store, jobs)  # type: ignore[arg-type]
     await retain.cycle()
-    usage = await store.usage()
-    assert (usage.unkept, usage.unkept_seconds) == (1, 3.0)
+    assert (await store.usage()).unkept == 1
     assert [one.holder for one in await store.holds()] == [answered.request_id]
     jobs.blocks.append(replace(block(2), timestamp=owed_until(answered.request) + 1))
     await retain.cycle()

@@ -27,7 +27,9 @@ from oracle.errors import (
 )
 from oracle.ports.inference import CommittedTrace
 from oracle.ports.publishing import PublishedTrace
+from oracle.ports.traces import LeftOut
 from oracle.program.instruction import Trace
+from oracle.service import follow_demands
 from oracle.service.attempts import TransactPolicy
 from oracle.service.follow_demands import FollowDemands, FollowPolicy
 from oracle.service.reveal import Reveal
@@ -129,7 +131,9 @@ class Opener:
 
 class Made(Opener):
     def __init__(self, root: bytes) -> None:
-        super().__init__(Kept())
+        kept = Kept()
+        kept.here = {root}
+        super().__init__(kept)
         self.committed = CommittedTrace(root, PROGRAM_ROOT, Trace(()))
 
 
@@ -143,7 +147,8 @@ class Again:
     async def opener(self, job: Job, root: bytes) -> Made:
         if self.fails is not None:
             raise self.fails
-        self.made.append(root)
+        if self.made[-1:] != [root]:  # the last is remembered
+            self.made.append(root)
         return Made(root)
 
     def forget_old(self) -> None:
@@ -444,16 +449,59 @@ async def test_an_endpoint_that_refuses_to_tell_of_demands_keeps_none_from_being
 
     monkeypatch.setattr(bench, "demands", demands)
     bench.chain.number += 1
+    assert await bench.reveal.cycle()
+    assert bench.own() == [bench.reveal_data()]
+    assert "no logs today" in (bench.reveal.trouble or "")
     with pytest.raises(ChainUnreachable, match="no logs today"):
         await bench.reveal.cycle()
-    assert bench.own() == [bench.reveal_data()]
 
 
 async def test_a_long_way_is_read_piece_by_piece(bench: Bench) -> None:
     bench.chain.number = 2_000
     for _ in range(2):
         assert await bench.reveal.cycle(), "there is more to read at once"
-    assert await bench.storage.demands.cursor() == 1_534
+    assert await bench.storage.demands.cursor() == 1_599
+
+
+async def test_an_endpoint_of_tiny_ranges_is_read_to_the_head_all_the_same(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose ranges are shorter than what is read again each time."""
+    bench.follow._policy = FollowPolicy(0, range_blocks=1)
+    await bench.storage.demands.note(190, [])
+    bench.chain.number = 200
+
+    async def demands(first: int, last: int, operator: Address) -> Sequence[RevealDemand]:
+        return bench.chain.demands if first <= 199 <= last else []
+
+    monkeypatch.setattr(bench, "demands", demands)
+    for _ in range(20):
+        await bench.reveal.cycle()
+    assert bench.own() == [bench.reveal_data()]
+    assert await bench.storage.demands.cursor() == 200
+
+
+async def test_a_demand_that_goes_missing_as_another_is_found_is_not_overlooked(
+    bench: Bench,
+) -> None:
+    over = bench.jobs.add(JobState.SETTLED).request_id
+    bench.chain.made[over] = 1
+    assert await bench.reveal.cycle()
+    assert bench.reveal.trouble is None
+    bench.chain.made[bench.job.request_id] = 2
+    bench.chain.demands.append(replace(bench.demand, request_id=over))
+    bench.chain.number += 1
+    await bench.reveal.cycle()
+    assert "lack demands on 1 of our answers" in (bench.reveal.trouble or "")
+
+
+async def test_more_answers_than_are_looked_at_are_no_reason_to_be_calm(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follow_demands, "_MOST_LOOKED_AT", 1)
+    bench.chain.made[bench.jobs.add(JobState.ANSWERED).request_id] = 1
+    await bench.reveal.cycle()
+    assert "more answers than are looked at" in (bench.reveal.trouble or "")
 
 
 async def test_who_has_nothing_that_can_be_demanded_asks_for_nothing(bench: Bench) -> None:
@@ -562,6 +610,99 @@ async def test_what_is_here_is_shown_first_and_each_trace_is_made_again_once_in_
     assert turns[0] == bench.demand
     roots = [one.commitment.trace_root[0] for one in turns[1:]]
     assert roots == [20, 20, 21, 21]
+    for made in ([20], [20, 21]):
+        assert await bench.reveal.cycle()
+        assert [root[0] for root in bench.again.made] == made, "one a round"
+    assert len(bench.own()) == 5
+
+
+async def test_between_two_that_are_made_again_what_is_demanded_meanwhile_has_its_turn(
+    bench: Bench,
+) -> None:
+    bench.again.fails = None
+    slow = [on_another_answer(bench, number) for number in range(3)]
+    for demand in slow:
+        await bench.storage.demands.note(None, [demand])
+    assert await bench.reveal.cycle(), "one of them, and the urgent one is found"
+    assert len(bench.again.made) == 1
+    assert await bench.reveal.cycle()
+    assert bench.reveal_data() in bench.own()
+    assert len(bench.again.made) == 2
+
+
+async def test_what_cannot_be_made_again_keeps_none_of_the_others_waiting(bench: Bench) -> None:
+    """And is tried again when the step is next due, not at once."""
+    bench.chain.demands, bench.chain.made = [], {}
+    first, second = on_another_answer(bench, 0), on_another_answer(bench, 1)
+    bench.again.fails = TraceMismatch("it comes out otherwise")
+    assert await bench.reveal.cycle(), "one was tried, the other has its turn at once"
+    assert "it comes out otherwise" in (bench.reveal.trouble or "")
+    with pytest.raises(StorageError):
+        await bench.reveal.cycle()
+    bench.again.fails = None
+    await bench.reveal.cycle()
+    await bench.reveal.cycle()
+    assert {one.commitment.trace_root for one in (first, second)} == set(bench.again.made)
+    assert bench.reveal.trouble is None
+
+
+async def test_with_company_all_demands_on_one_answer_are_met_in_a_round(bench: Bench) -> None:
+    bench.traces.here, bench.again.fails, bench.traces.full = set(), None, True
+    for number in (1, 2):
+        bench.chain.demands.append(replace(bench.demand, number=number))
+    bench.chain.made[bench.job.request_id] = 3
+    bench.has_company(leads=True)
+    await bench.reveal.cycle()
+    bench.clock.seconds += 21
+    await bench.reveal.cycle()
+    bench.clock.seconds += 21
+    await bench.reveal.cycle()
+    assert len(bench.own()) == 3
+
+
+async def test_who_left_a_trace_out_waits_for_nobody(bench: Bench) -> None:
+    await bench.noted()
+    bench.traces.here, bench.again.fails = set(), None
+    left = LeftOut(TRACE_ROOT, bench.job.request_id, 3.0, WINDOW)
+    await bench.traces.leave_out(left, NOW)
+    bench.has_company(leads=False)
+    assert await bench.reveal.cycle()
+    assert bench.own() == [bench.reveal_data()]
+    assert bench.traces.until[bench.job.request_id] >= bench.demand.deadline + WINDOW
+
+
+@pytest.mark.parametrize("what", ["find", "keep_until"])
+async def test_an_index_that_cannot_be_read_keeps_nothing_from_being_shown(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    async def fails(*_: object) -> None:
+        raise StorageError("database or disk is full")
+
+    monkeypatch.setattr(bench.traces, what, fails)
+    bench.again.fails = None
+    await bench.noted()
+    assert await bench.reveal.cycle()
+    assert bench.own() == [bench.reveal_data()]
+
+
+async def test_a_demand_without_a_job_is_over_when_its_time_is(bench: Bench) -> None:
+    await bench.noted()
+    del bench.jobs.table[bench.job.request_id]
+    with pytest.raises(StorageError, match="not in this database"):
+        await bench.reveal.cycle()
+    bench.chain.number = bench.gateway.time = bench.demand.deadline + 1
+    await bench.reveal.cycle()
+    assert (await bench.pending(), bench.reveal.trouble) == ([], None)
+
+
+def on_another_answer(bench: Bench, number: int) -> RevealDemand:
+    """A demand on an answer of its own, whose trace is not here."""
+    job = bench.jobs.add(JobState.ANSWERED)
+    commitment = AnswerCommitment(OPERATOR, b"\x02" * 32, bytes([20 + number]) * 32)
+    demand = replace(bench.demand, request_id=job.request_id, commitment=commitment)
+    bench.chain.demands.append(demand)
+    bench.chain.made[job.request_id] = 1
+    return demand
 
 
 # ---- what a worker that is gone has saved

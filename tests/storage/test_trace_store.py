@@ -22,7 +22,7 @@ from oracle.court.commitment import commit
 from oracle.court.opening import verify_trace_opening
 from oracle.errors import NotFound, StorageError, TraceError, TraceStoreFull
 from oracle.ports.inference import CommittedTrace
-from oracle.ports.traces import TraceHold, TraceToKeep
+from oracle.ports.traces import LeftOut, TraceHold, TraceToKeep
 from oracle.program.encoding import program_root
 from oracle.program.instruction import Program
 from oracle.storage import trace_files, trace_index
@@ -81,6 +81,10 @@ def sqlite_error(text: str, code: int) -> OperationalError:
     cause.sqlite_errorcode = code
     cause.sqlite_errorname = "SQLITE_FULL"
     return OperationalError("INSERT", {}, cause)
+
+
+def left(one: TraceToKeep, seconds: float) -> LeftOut:
+    return LeftOut(one.root, one.holder, seconds, 600)
 
 
 def content(one: TraceToKeep) -> bytes:
@@ -176,27 +180,23 @@ async def test_the_holds_of_open_windows_are_told(store: FileTraceStore) -> None
 async def test_what_is_owed_and_not_kept_is_on_record(tmp_path: Path, clock: StoppedClock) -> None:
     store = open_trace_store(tmp_path, budget_bytes=4 * FILE, clock=clock)
     first, second = kept(1), kept(2)
-    elsewhere = until(kept(3, holder=2), 3000)
-    await store.leave_out(until(first, 500), 7.0)
-    await store.leave_out(until(first, 600), 8.5)  # again after a restart
-    await store.leave_out(until(second, 2000), 20.0)
-    await store.leave_out(elsewhere, 30.0)  # its run came to another root after a fork
+    await store.leave_out(left(first, 7.0), 500)
+    await store.leave_out(left(first, 8.5), 600)  # again after a restart
+    await store.leave_out(left(second, 20.0), 2000)
     usage = await store.usage()
-    assert (usage.unkept, usage.unkept_seconds) == (2, 38.5), "each holder once"
-    assert (usage.traces, usage.held_bytes) == (0, 0)
+    assert (usage.unkept, usage.traces, usage.held_bytes) == (2, 0, 0)
     assert await store.find(first.root) is None
-    with pytest.raises(ValueError, match="a time that is known"):
-        await store.leave_out(TraceHold(first.root, first.holder, None), 1.0)
     await store.close()
     store = open_trace_store(tmp_path, budget_bytes=4 * FILE, clock=clock)
-    assert set(await store.holds()) == {until(first, 600), until(second, 2000), elsewhere}
+    assert set(await store.left_out()) == {left(first, 8.5), left(second, 20.0)}
+    assert set(await store.holds()) == {until(first, 600), until(second, 2000)}
     await store.close()
 
 
 async def test_what_is_not_kept_is_owed_until_its_hold_ends(store: FileTraceStore) -> None:
     over, let_go, demanded = kept(1), kept(2), kept(3)
     for one in (over, let_go, demanded):
-        await store.leave_out(until(one, 500), 10.0)
+        await store.leave_out(left(one, 10.0), 500)
     with capture_logs() as said:
         await store.keep_until([until(demanded, 900), until(let_go, 399)])
     assert said == []
@@ -209,11 +209,9 @@ async def test_what_is_not_kept_is_owed_until_its_hold_ends(store: FileTraceStor
     await store.sweep(500)
     assert (await store.usage()).unkept == 2, "its last second is not over"
     await store.sweep(501)
-    usage = await store.usage()
-    assert (usage.unkept, usage.unkept_seconds) == (1, 10.0)
+    assert await store.left_out() == [left(demanded, 10.0)]
     await store.keep_until([until(demanded, 500)])
-    usage = await store.usage()
-    assert (usage.unkept, usage.unkept_seconds) == (0, 0.0), "as of the last sweep"
+    assert await store.left_out() == [], "as of the last sweep"
     await store.keep_until([until(demanded, 900)])
     await store.sweep(901)
     assert await store.holds() == []
@@ -223,9 +221,9 @@ async def test_what_is_saved_after_all_is_kept_for_those_who_were_left_out(
     store: FileTraceStore,
 ) -> None:
     first, second, other = kept(1, holder=10), kept(1, holder=11), kept(2)
-    await store.leave_out(until(first, 2000), 10.0)
-    await store.leave_out(until(second, 3000), 10.0)
-    await store.leave_out(until(other, 3000), 10.0)
+    await store.leave_out(left(first, 10.0), 2000)
+    await store.leave_out(left(second, 10.0), 3000)
+    await store.leave_out(left(other, 10.0), 3000)
     await store.save([first])
     usage = await store.usage()
     assert (usage.unkept, usage.held_bytes) == (1, FILE)
@@ -250,7 +248,7 @@ async def test_that_a_trace_is_not_kept_may_not_be_on_record_either(
 
     monkeypatch.setattr(trace_index, "leave_out", full)
     with pytest.raises(StorageError, match="the disk is full"):
-        await store.leave_out(until(kept(1), 500), 1.0)
+        await store.leave_out(left(kept(1), 1.0), 500)
     await store.close()
 
 

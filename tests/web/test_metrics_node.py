@@ -10,7 +10,7 @@ from oracle.web.metrics_node import NODE_METRICS
 
 
 def test_each_figure_of_the_traces_is_its_own() -> None:
-    usage = TraceUsage(7, 3, 2, 9, None, 4, 60.5)
+    usage = TraceUsage(7, 3, 2, 9, None, 4)
     found: Any = SimpleNamespace(stored=SimpleNamespace(traces=usage))
     told = {
         metric.name: [sample[-1] for sample in metric.read(found)]
