@@ -204,14 +204,14 @@ class Settings(BaseSettings):
     minimum_balance_wei: int | None = Field(
         None,
         ge=0,
-        description="Coin for gas below which is warned; by default, that of 20 answers "
-        "and of 3 of the largest demands for a trace.",
+        description="Coin for gas below which is warned; by default, that of 20 small "
+        "answers, 4 of the largest results and 3 of the largest demands for a trace.",
     )
     floor_balance_wei: int | None = Field(
         None,
         ge=0,
-        description="Coin for gas below which nothing is taken on; by default, that of 3 answers "
-        "and of the largest demand for a trace.",
+        description="Coin for gas below which nothing is taken on; by default, that of 3 small "
+        "answers, one of the largest result and the largest demand for a trace.",
     )
 
     # transactions

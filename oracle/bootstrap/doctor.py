@@ -17,7 +17,7 @@ from typing import Final
 from oracle.bootstrap import connection
 from oracle.bootstrap.clock import SystemClock
 from oracle.bootstrap.doctor_ports import ports_for, ports_of
-from oracle.bootstrap.doctor_standing import Standing
+from oracle.bootstrap.doctor_standing import Standing, not_timed_beside_a_node
 from oracle.bootstrap.finding import CheckStatus, Finding
 from oracle.bootstrap.keys import opened_signers
 from oracle.bootstrap.leading import paying_key
@@ -78,10 +78,11 @@ class Doctor:
             ("announced endpoint", self._announced),
             ("gas", self._gas),
             ("offers and models", self._models),
-            ("full requests", self._full_requests),
             ("ports", self._ports),
             ("database", self._database),
             ("node", self._node),
+            # Takes by far the longest, and may take the machine's memory: all else is said before.
+            ("full requests", self._full_requests),
         )
         try:
             for name, check in checks:
@@ -221,15 +222,23 @@ class Doctor:
         gas = await signer_gas(self._need_rpc(), self._payer or self._signer)
         told = f"{format_wad(gas.balance_wei)} coin: {gas.in_words}"
         if (lack := lack_of_gas(gas)) is not None:
-            health = CheckStatus.WARNING if gas.answers and gas.reveals else CheckStatus.BAD
+            pays = gas.largest_answers and gas.reveals
+            health = CheckStatus.WARNING if pays else CheckStatus.BAD
             return Finding("gas", health, lack.what, lack.next_step)
         return Finding("gas", CheckStatus.GOOD, told)
 
     async def _models(self) -> list[Finding]:
         library = ModelLibrary(self._settings.model_store)
-        return await self._need_standing().models(self._signer, library)
+        standing = self._need_standing()
+        found = await standing.models(self._signer, library)
+        return [*found, *await standing.prices(self._settings)]
 
-    async def _full_requests(self) -> list[Finding]:
+    async def _full_requests(self) -> Finding | list[Finding]:
+        beat = self._heartbeat.read()
+        if beat is not None and not beat.ended:
+            silent = time.time() - beat.beat_at
+            if silent <= _SILENT_SECONDS or process_of(beat) is not None:
+                return not_timed_beside_a_node()
         library = ModelLibrary(self._settings.model_store)
         local = connection.chain_is_local(self._settings)
         return await self._need_standing().full_requests(self._settings, library, local=local)

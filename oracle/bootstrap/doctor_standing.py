@@ -10,9 +10,16 @@ from typing import Final
 
 from oracle.bootstrap.finding import CheckStatus, Finding
 from oracle.bootstrap.full_request import advice_on, full_requests
-from oracle.bootstrap.offer_advice import LOCAL_MIN_TIME_SECONDS, least_bond, never_matched
+from oracle.bootstrap.offer_advice import (
+    LOCAL_MIN_TIME_SECONDS,
+    FullRequest,
+    least_bond,
+    never_matched,
+)
+from oracle.bootstrap.offer_sums import of_all_places, of_price
 from oracle.bootstrap.readiness import fault_of, lacks
 from oracle.chain.deployment import Deployment
+from oracle.chain.gateway import Gateway
 from oracle.chain.registry_contract import RegistryBinding
 from oracle.chain.rpc import Rpc
 from oracle.chain.staking_contract import StakingBinding
@@ -23,11 +30,23 @@ from oracle.core.operator import Offer
 from oracle.core.types import Address, format_opg
 from oracle.errors import NotFound, SchemaError
 from oracle.inference.model_library import ModelLibrary
+from oracle.service.policy import Policy
 from oracle.settings import Settings
 
 _EACH_SECONDS: Final = 10.0
 _ALL_SECONDS: Final = 60.0
-"""After so long no other model is timed: who waits for a doctor wants to hear of the rest."""
+"""After so long no other model is timed: somebody waits for the doctor."""
+
+_TIMED: Final = "full requests"
+
+
+def not_timed_beside_a_node() -> Finding:
+    """What is said instead while a node runs: what it answers now must not wait for a rehearsal."""
+    told = (
+        "not timed, for a node runs here and needs this machine's memory and cores: stop it and "
+        "ask again, or set one offer again with `oracle operator offer`, which times its model"
+    )
+    return Finding(_TIMED, CheckStatus.GOOD, told)
 
 
 class Standing:
@@ -114,35 +133,69 @@ class Standing:
             return [Finding("offers and models", CheckStatus.GOOD, told)]
         return wanting
 
+    async def prices(self, settings: Settings) -> list[Finding]:
+        """Offers whose price does not pay for what they take, where the worth of a fee is known."""
+        if not settings.wei_per_opg:
+            return []
+        policy = Policy(wei_per_opg=settings.wei_per_opg, margin_percent=settings.margin_percent)
+        gas_price = (await Gateway(self._rpc).fees()).max_fee
+        return [
+            Finding(
+                "offers and models",
+                CheckStatus.WARNING,
+                f"the offer for {model.name}: {one.what}",
+                f"`oracle operator offer 0x{model.id.hex()}`: {one.next_step}",
+            )
+            for model, offer in await self.offered()
+            if offer.capacity and (one := of_price(model, offer, gas_price, policy)) is not None
+        ]
+
     async def full_requests(
         self, settings: Settings, library: ModelLibrary, *, local: bool
     ) -> list[Finding]:
         """Whether the largest requests that the offers take can be answered by this machine."""
-        check, found = "full requests", list[Finding]()
+        found, untimed = list[Finding](), 0
+        together: list[tuple[Model, Offer, FullRequest]] = []
         status = await self._staking.status(self._operator)
         async with full_requests(
             settings, library, each_seconds=_EACH_SECONDS, all_seconds=_ALL_SECONDS
         ) as timed:
             for model, offer in await self.offered():
-                if not offer.capacity or await fault_of(model, library) is not None:
-                    continue  # said of the models
+                if not offer.capacity:
+                    continue
+                if await fault_of(model, library) is not None:
+                    untimed += 1  # why is said of the models
+                    continue
+                came = await timed.of(model)
+                # The devnet's own operators take deadlines of seconds, whatever comes of it.
+                short_on_purpose = local and offer.min_time < LOCAL_MIN_TIME_SECONDS
+                if not isinstance(came, FullRequest):
+                    untimed += 1
+                elif not short_on_purpose:
+                    together.append((model, offer, came))
                 advice = advice_on(
                     model,
                     offer,
                     status.free,
-                    await timed.of(model),
+                    came,
                     settings,
-                    # The devnet's own operators take deadlines of seconds, whatever comes of it.
-                    short_on_purpose=local and offer.min_time < LOCAL_MIN_TIME_SECONDS,
+                    short_on_purpose=short_on_purpose,
                 )
                 for one in advice:
                     if one.note:
                         told = f"{one.what}; {one.next_step}"
-                        found.append(Finding(check, CheckStatus.GOOD, told))
+                        found.append(Finding(_TIMED, CheckStatus.GOOD, told))
                     else:
                         mend = f"`oracle operator offer 0x{model.id.hex()}`: {one.next_step}"
-                        found.append(Finding(check, CheckStatus.WARNING, one.what, mend))
-        if not any(one.status is CheckStatus.WARNING for one in found):
-            told = "as far as they could be timed, each can be answered by its deadline"
-            found.append(Finding(check, CheckStatus.GOOD, told))
+                        found.append(Finding(_TIMED, CheckStatus.WARNING, one.what, mend))
+        margin, confirmations = settings.answer_margin_seconds, settings.confirmations
+        if (all_at_once := of_all_places(together, margin, confirmations)) is not None:
+            mend = f"`oracle operator offer`: {all_at_once.next_step}"
+            found.append(Finding(_TIMED, CheckStatus.WARNING, all_at_once.what, mend))
+        if not untimed and not any(one.status is CheckStatus.WARNING for one in found):
+            told = "each can be answered by its deadline"
+            found.append(Finding(_TIMED, CheckStatus.GOOD, told))
+        if not found:
+            told = f"not timed: {untimed} on offer, which are not here or damaged"
+            found.append(Finding(_TIMED, CheckStatus.GOOD, told))
         return found

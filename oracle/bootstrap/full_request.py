@@ -21,16 +21,21 @@ from oracle.bootstrap.inference import process_settings
 from oracle.bootstrap.offer_advice import (
     Advice,
     FullRequest,
+    NotDone,
+    NotTimed,
+    of_not_done,
+    of_not_timed,
     of_places,
     of_run_time,
     of_traces,
+    seconds_to_run,
 )
 from oracle.core.model import Model
 from oracle.core.operator import Offer
 from oracle.core.schema import ModelSchema
 from oracle.core.types import Tier
 from oracle.court.message import MAX_RESULT_BYTES
-from oracle.errors import OracleError, UnusableOutput
+from oracle.errors import OracleError, ProviderUnavailable, RunCrashed, UnusableOutput
 from oracle.inference.engine import ModelSource
 from oracle.inference.probe_rows import probe_rows
 from oracle.inference.supervised import SupervisedEngine
@@ -38,7 +43,7 @@ from oracle.ports.inference import Inference, Tensors
 from oracle.settings import Settings
 
 EACH_SECONDS: Final = 30.0
-"""So long a model is waited for, its loading included."""
+"""So long the runs of a model are waited for. Loading it has the time that a node gives it."""
 
 _ENOUGH_SECONDS: Final = 0.1
 """A run as long as this is measured well: what a call costs by itself is lost in it."""
@@ -48,6 +53,9 @@ _TRACE_BYTES: Final = 64 << 20
 
 _KINDS_OF_ROWS: Final = 5
 _NEVER_SECONDS: Final = 86_400.0
+
+Found = FullRequest | NotDone | NotTimed
+"""What came of timing a model."""
 
 
 def full_rows(schema: ModelSchema) -> int:
@@ -79,15 +87,15 @@ class FullRequests:
         engine = replace(
             wanted.engine, timeout_seconds=_NEVER_SECONDS, batching=False, allow_nan=True
         )
-        self._wanted = replace(wanted, engine=engine, load_seconds=_NEVER_SECONDS)
+        self._wanted = replace(wanted, engine=engine)
         self._models = models
         self._each_seconds = each_seconds
         self._until = time.monotonic() + all_seconds
         self._engine: SupervisedEngine | None = None
-        self._found: dict[tuple[bytes, bytes], FullRequest | str] = {}
+        self._found: dict[tuple[bytes, bytes], Found] = {}
 
-    async def of(self, model: Model) -> FullRequest | str:
-        """A full request of a model whose file is here, or why it could not be timed."""
+    async def of(self, model: Model) -> Found:
+        """A full request of a model whose file is here, or why its time is not known."""
         key = (model.terms.program_root, model.schema.schema_hash)
         if key not in self._found:
             self._found[key] = await self._within_time(model)
@@ -99,34 +107,40 @@ class FullRequests:
         if engine is not None:
             await engine.close()
 
-    async def _within_time(self, model: Model) -> FullRequest | str:
-        timing, full = _Timing(), full_rows(model.schema)
-        seconds = min(self._each_seconds, self._until - time.monotonic())
-        if seconds <= 0:
-            return "timing the others took too long"
-        try:
-            async with asyncio.timeout(seconds):
-                return await self._timed(model, full, timing)
-        except TimeoutError:
-            await self.close()  # and with it what hangs there; the next model has a new process
-            if not timing.rows:
-                return f"loading it took longer than {seconds:g} s"
-            per_row = (time.monotonic() - timing.since) / timing.rows
-            trace_bytes = full * timing.row_trace_bytes
-            return FullRequest(full, full * per_row, trace_bytes, at_least=True)
-        except OracleError as error:
-            return error.message
-        except (OSError, MemoryError) as error:
-            return str(error) or type(error).__name__
-
-    async def _timed(self, model: Model, full: int, timing: _Timing) -> FullRequest:
+    async def _within_time(self, model: Model) -> Found:
+        if time.monotonic() >= self._until:
+            return NotTimed("timing the others took too long")
         if self._engine is None:
             self._engine = SupervisedEngine(self._models, self._wanted)
-        await self._engine.load(model.terms.program_root, model.schema, model.terms.tier)
-        row = await self._warmed_up(self._engine, model, timing)
+        engine, full = self._engine, full_rows(model.schema)
+        try:
+            await engine.load(model.terms.program_root, model.schema, model.terms.tier)
+            return await self._waited_for(engine, model, full)
+        except ProviderUnavailable as error:
+            return NotTimed(error.message)
+        except OracleError as error:
+            ends = isinstance(error, RunCrashed)
+            return NotTimed(error.message, broken=True, ends_process=ends)
+        except (OSError, MemoryError) as error:
+            return NotTimed(str(error) or type(error).__name__, broken=True)
+
+    async def _waited_for(self, engine: SupervisedEngine, model: Model, full: int) -> Found:
+        timing = _Timing()
+        try:
+            async with asyncio.timeout(self._each_seconds):
+                return await self._timed(engine, model, full, timing)
+        except TimeoutError:
+            waited = time.monotonic() - timing.since
+            await self.close()  # and with it what hangs there; the next model has a new process
+            return NotDone(full, timing.rows, waited)
+
+    async def _timed(
+        self, engine: SupervisedEngine, model: Model, full: int, timing: _Timing
+    ) -> FullRequest:
+        row = await self._warmed_up(engine, model, timing)
         rows = full if model.terms.tier is Tier.UNPROVEN else 1
         while True:
-            seconds, _ = await self._run(self._engine, model, _rows_of(model, row, rows), timing)
+            seconds, _ = await self._run(engine, model, _rows_of(model, row, rows), timing)
             more = min(4 * rows, full)  # rows of a program are run one by one
             if (
                 rows == full
@@ -183,7 +197,7 @@ async def full_requests(
     """What times models with a node's settings; its process is gone when the context ends.
 
     Args:
-        each_seconds: so long one model is waited for.
+        each_seconds: so long the runs of one model are waited for.
         all_seconds: after so long no other model is begun with.
     """
     timed = FullRequests(settings, models, each_seconds, all_seconds)
@@ -197,7 +211,7 @@ def advice_on(
     model: Model,
     offer: Offer,
     free: int,
-    timed: FullRequest | str,
+    timed: Found,
     settings: Settings,
     *,
     short_on_purpose: bool = False,
@@ -207,20 +221,15 @@ def advice_on(
     Args:
         short_on_purpose: whether to be silent about its shortest time.
     """
-    if isinstance(timed, str):
-        return [
-            Advice(
-                f"how long a full request for {model.name} takes here could not be found out: "
-                f"{timed}",
-                "`oracle node doctor`, on the machine of the node",
-                note=True,
-            )
-        ]
+    if isinstance(timed, NotTimed):
+        return [of_not_timed(model, timed, full_rows(model.schema))]
+    margin, confirmations = settings.answer_margin_seconds, settings.confirmations
+    if isinstance(timed, NotDone):
+        left = None if short_on_purpose else seconds_to_run(offer, margin, confirmations)
+        return [of_not_done(model, offer, timed, settings.inference_timeout_seconds, left)]
     found = (
         of_run_time(model, timed, settings.inference_timeout_seconds),
-        None
-        if short_on_purpose
-        else of_places(model, offer, timed, settings.answer_margin_seconds),
+        None if short_on_purpose else of_places(model, offer, timed, margin, confirmations),
         of_traces(model, offer, free, timed, settings.trace_budget_bytes),
     )
     return [one for one in found if one is not None]

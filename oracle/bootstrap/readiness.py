@@ -29,6 +29,7 @@ from oracle.errors import (
 from oracle.service.funds import (
     GAS_OF_A_REVEAL,
     GAS_OF_AN_ANSWER,
+    GAS_OF_THE_LARGEST_ANSWER,
     FundsPolicy,
     gas_in_words,
     gas_of,
@@ -38,7 +39,7 @@ _KEPT: Final = FundsPolicy()
 """As a node keeps it where its settings name no amounts."""
 
 COMFORTABLE_ANSWERS: Final = 1_000
-"""As many are suggested, beside what is kept for traces that are demanded."""
+"""As many small ones are suggested, beside what is kept for large ones and traces demanded."""
 
 UNANSWERED: Final = "a request that the offer takes will go unanswered, and cost twice its fee"
 
@@ -68,8 +69,13 @@ class SignerGas:
 
     @property
     def answers(self) -> int:
-        """How many answers it pays for, if it pays for nothing else."""
+        """How many small answers it pays for, if it pays for nothing else."""
         return self.balance_wei // max(1, GAS_OF_AN_ANSWER * self.price_wei)
+
+    @property
+    def largest_answers(self) -> int:
+        """How many answers of the largest result it pays for, if it pays for nothing else."""
+        return self.balance_wei // max(1, GAS_OF_THE_LARGEST_ANSWER * self.price_wei)
 
     @property
     def reveals(self) -> int:
@@ -79,13 +85,13 @@ class SignerGas:
     @property
     def enough(self) -> bool:
         """Whether the operator need not be warned."""
-        gas = gas_of(_KEPT.minimum_answers, _KEPT.minimum_reveals)
+        gas = gas_of(_KEPT.minimum_answers, _KEPT.minimum_largest, _KEPT.minimum_reveals)
         return self.balance_wei >= gas * self.price_wei
 
     @property
     def suggested_wei(self) -> int:
         """What to send to it."""
-        gas = gas_of(COMFORTABLE_ANSWERS, _KEPT.minimum_reveals)
+        gas = gas_of(COMFORTABLE_ANSWERS, _KEPT.minimum_largest, _KEPT.minimum_reveals)
         return max(0, gas * self.price_wei - self.balance_wei)
 
     @property
@@ -137,7 +143,8 @@ def lack_of_gas(gas: SignerGas) -> Lack | None:
         f"{gas.signer} pays for gas and holds {format_wad(gas.balance_wei)} of the chain's coin: "
         f"{gas.in_words}",
         f"send {format_wad(gas.suggested_wei)} of the coin to {gas.signer}, for "
-        f"{COMFORTABLE_ANSWERS:,} answers and {_KEPT.minimum_reveals} of the largest demands",
+        f"{COMFORTABLE_ANSWERS:,} small answers, {_KEPT.minimum_largest} of the largest results "
+        f"and {_KEPT.minimum_reveals} of the largest demands",
     )
 
 

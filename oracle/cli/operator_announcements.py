@@ -52,8 +52,8 @@ async def offer(
         int | None,
         typer.Option(
             help="Shortest time to the deadline, seconds. By default what an answer takes whose "
-            "transaction is stuck once: bump_seconds, answer_margin_seconds and two blocks, 120 in "
-            "all unless they are set; 30 on a chain of this machine."
+            "transaction is stuck once: bump_seconds, answer_margin_seconds, two blocks and the "
+            "confirmations, 120 in all unless they are set; 30 on a chain of this machine."
         ),
     ] = None,
     max_window: Annotated[
@@ -70,7 +70,7 @@ async def offer(
     local = connection.chain_is_local(configured)
     if min_time is None:
         bump, margin = configured.bump_seconds, configured.answer_margin_seconds
-        min_time = default_min_time(bump, margin, local=local)
+        min_time = default_min_time(bump, margin, configured.confirmations, local=local)
     async with connection.client(configured, "owner") as client:
         found = await client.model(model)
         if capacity:  # what is withdrawn may be of any model

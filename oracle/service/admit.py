@@ -2,9 +2,9 @@
 
 Before any compute: is there time, stake and profit, is it within what the operator itself offers
 for that very model, and has the offer a place; only then, is the model known and here, and can the
-input be decoded. What waits for a place holds up no other model. The sum that led to the decision
-is kept with the job. Never calls the consumer: a callback cannot block an answer, so there is
-nothing to learn.
+input be decoded. What waits for a place, or to be loaded, holds up no other model. The sum that
+led to the decision is kept with the job. Never calls the consumer: a callback cannot block an
+answer, so there is nothing to learn.
 """
 
 from __future__ import annotations
@@ -89,7 +89,8 @@ class Admit:
     async def _judge(
         self, jobs: Sequence[Job], now: Circumstances, bound: int, room: int | None
     ) -> tuple[list[JobMove], set[bytes]]:
-        """What becomes of these, and the models whose offers have no place for one of them.
+        """What becomes of these, and the models of which no more can be taken on in this round:
+        their offers have no place, or they could not be loaded.
 
         Args:
             bound: how many requests bind the operator, or will, and are not answered.
@@ -104,6 +105,8 @@ class Admit:
             now = replace(now, offer=offers[model_id], result_bytes=size)
             found = judged(job.request, now, self._policy, now=now.chain_time)
             if found.objection is None:
+                if model_id in waiting:
+                    continue
                 if bound >= offers[model_id].capacity:
                     waiting.add(model_id)  # as at the offer itself: until another is answered
                     continue
@@ -111,7 +114,10 @@ class Admit:
                     continue
                 try:
                     unservable = await self._unservable(job)
-                except InferenceError as error:  # of no model's making: it is judged another time
+                except InferenceError as error:
+                    # Of no request's making: all of this model are judged another time, and those
+                    # of others meanwhile.
+                    waiting.add(model_id)
                     _log.warning("not judged", request=short(job.request_id), error=error.message)
                     continue
                 if unservable is not None:

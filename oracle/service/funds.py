@@ -1,8 +1,9 @@
 """The coin that pays for gas: looked at now and then, warned of early, spared when it is scarce.
 
 Below the minimum the operator is told what to send. Below the floor nothing new is taken on, so
-that what is left pays for what is bound, and for showing a trace that somebody demands. Knows
-neither requests nor offers.
+that what is left pays for what is bound: a few answers, one of them of the largest result, and
+showing a trace that somebody demands. Many large ones at once take more; whoever offers them keeps
+more (`minimum_balance_wei`, `floor_balance_wei`). Knows neither requests nor offers.
 """
 
 from __future__ import annotations
@@ -13,12 +14,22 @@ from dataclasses import dataclass
 import structlog
 
 from oracle.core.types import Address, format_wad
+from oracle.court.message import MAX_RESULT_BYTES
 from oracle.ports.sending import TransactionGateway
+from oracle.service.attempts import with_headroom
+from oracle.service.policy import ANSWER_GAS, result_gas
 
 _log = structlog.get_logger("oracle.funds")
 
 GAS_OF_AN_ANSWER = 150_000
-"""An answer and its settlement, each sent alone, with room (`oracle bench gas`)."""
+"""An answer of a small result and its settlement, each sent alone, with room (`oracle bench gas`).
+"""
+
+GAS_OF_THE_LARGEST_ANSWER = with_headroom(
+    ANSWER_GAS + result_gas(MAX_RESULT_BYTES, for_consumer=False)
+)
+"""The limit of a transaction that answers with as many bytes as a result may have: 4.8 million.
+Without its settlement, which can wait until there is coin; the answer has a deadline."""
 
 GAS_OF_A_REVEAL = 3_300_000
 """The limit of a transaction that shows as much as one demand may ask for (`MAX_REVEAL_BYTES` of
@@ -29,7 +40,7 @@ operators of UNPROVEN models too, who have nothing to show: it is little coin, a
 
 @dataclass(frozen=True, slots=True)
 class FundsPolicy:
-    """Amounts in wei; None stands for as many answers and reveals at the price of the day.
+    """Amounts in wei; None stands for as many answers and reveals at the day's price.
 
     Attributes:
         minimum_wei: below it the operator is warned.
@@ -39,20 +50,28 @@ class FundsPolicy:
     minimum_wei: int | None = None
     floor_wei: int | None = None
     minimum_answers: int = 20
+    minimum_largest: int = 4
     minimum_reveals: int = 3
     floor_answers: int = 3
+    floor_largest: int = 1
     floor_reveals: int = 1
 
 
-def gas_of(answers: int, reveals: int) -> int:
-    """Gas of so many answers, and of so many of the largest reveals."""
-    return answers * GAS_OF_AN_ANSWER + reveals * GAS_OF_A_REVEAL
+def gas_of(answers: int, largest: int, reveals: int) -> int:
+    """Gas of so many small answers, of so many of the largest, and of so many largest reveals."""
+    return (
+        answers * GAS_OF_AN_ANSWER + largest * GAS_OF_THE_LARGEST_ANSWER + reveals * GAS_OF_A_REVEAL
+    )
 
 
 def gas_in_words(balance: int, price: int) -> str:
     """What coin pays for at a price, both in wei: the one or the other."""
-    answers, reveals = (balance // max(1, gas_of(*one) * price) for one in ((1, 0), (0, 1)))
-    return f"gas for {answers:,} answers, or for {reveals:,} of the largest demands for a trace"
+    each = (GAS_OF_AN_ANSWER, GAS_OF_THE_LARGEST_ANSWER, GAS_OF_A_REVEAL)
+    answers, largest, reveals = (balance // max(1, gas * price) for gas in each)
+    return (
+        f"gas for {answers:,} small answers, for {largest:,} of the largest results, or for "
+        f"{reveals:,} of the largest demands for a trace"
+    )
 
 
 class Funds:
@@ -107,9 +126,11 @@ class Funds:
         policy = self._policy
         minimum, floor = policy.minimum_wei, policy.floor_wei
         if minimum is None:
-            minimum = price * gas_of(policy.minimum_answers, policy.minimum_reveals)
+            minimum = price * gas_of(
+                policy.minimum_answers, policy.minimum_largest, policy.minimum_reveals
+            )
         if floor is None:
-            floor = price * gas_of(policy.floor_answers, policy.floor_reveals)
+            floor = price * gas_of(policy.floor_answers, policy.floor_largest, policy.floor_reveals)
         return minimum, floor
 
     def _say(self, scarce: list[str], spent: list[str]) -> None:

@@ -16,8 +16,8 @@ ACCEPT_GAS = 60_000
 ANSWER_GAS = 75_000
 SETTLE_GAS = 60_000
 """Gas of one job's transactions, each sent alone, without its result's bytes, rounded up (`oracle
-bench gas`); only for the profit gate. The first settlement that credits an account takes 17,100
-more, once."""
+bench gas`); for the profit gate, and the coin that is kept. The first settlement that credits an
+account takes 17,100 more, once."""
 
 _ANSWER_BYTE_GAS = 25
 _SETTLE_BYTE_GAS = 17

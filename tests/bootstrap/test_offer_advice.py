@@ -70,9 +70,10 @@ def test_a_window_in_which_no_node_could_show_its_trace_is_warned_of() -> None:
 def test_the_shortest_time_by_default_leaves_time_for_a_stuck_transaction() -> None:
     usual = Settings()
     bump, margin = usual.bump_seconds, usual.answer_margin_seconds
-    assert default_min_time(bump, margin, local=False) == 120
-    assert default_min_time(bump + 0.5, margin + 30, local=False) == 151
-    assert default_min_time(bump, margin, local=True) == 30
+    assert default_min_time(bump, margin, 0, local=False) == 120
+    assert default_min_time(bump + 0.5, margin + 30, 0, local=False) == 151
+    assert default_min_time(bump, margin, 3, local=False) == 156, "seen three blocks later"
+    assert default_min_time(bump, margin, 0, local=True) == 30
 
 
 def test_a_run_that_the_nodes_limit_ends_is_warned_of_with_a_limit_that_suffices() -> None:
@@ -113,6 +114,19 @@ def test_a_margin_longer_than_the_shortest_time_does_not_speak_of_small_models()
     assert of_places(MODEL, local, FullRequest(1_024, 1.0, 0), 60) is not None
 
 
+def test_places_have_less_time_where_requests_are_seen_later() -> None:
+    offer, full = replace(GOOD, capacity=16, min_time=120), FullRequest(10, 3.75, 0)
+    assert of_places(MODEL, offer, full, 60, 0) is None
+    warning = of_places(MODEL, offer, full, 60, 2)
+    assert warning is not None
+    assert "--capacity 9 or --min-time 144" in warning.next_step
+    for better in (replace(offer, capacity=9), replace(offer, min_time=144)):
+        assert of_places(MODEL, better, full, 60, 2) is None
+    never = of_places(MODEL, offer, full, 60, 6)
+    assert never is not None
+    assert "--min-time 192, or --capacity 1 --min-time 136" in never.next_step
+
+
 def test_traces_of_all_that_the_stake_can_back_are_noted_where_they_have_no_room() -> None:
     full = FullRequest(rows=10, seconds=0.1, trace_bytes=3 << 20)
     assert of_traces(MODEL, GOOD, 199 * OPG, full, 27 << 20) is None, "nine of 20 OPG each"
@@ -125,4 +139,7 @@ def test_traces_of_all_that_the_stake_can_back_are_noted_where_they_have_no_room
     assert f"trace_budget_bytes to {30 << 20} " in note.next_step
     assert of_traces(MODEL, GOOD, 200 * OPG, replace(full, trace_bytes=0), 0) is None
     bondless = replace(MODEL, terms=replace(MODEL.terms, min_bond=0))
-    assert of_traces(bondless, replace(GOOD, price=0), 1, full, 0) is not None
+    free = replace(GOOD, price=0)
+    assert of_traces(bondless, free, OPG, full, 0) is None, (
+        "no stake limits them, no room is enough"
+    )

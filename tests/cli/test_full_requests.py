@@ -56,6 +56,10 @@ def test_what_cannot_be_timed_fails_no_offer(devnet: Oracle, tmp_path: Path) -> 
     (note,) = [one for one in json.loads(printed.out)["warnings"] if "found out" in one["what"]]
     assert note["kind"] == "note"
     assert "oracle node doctor" in note["next"]
+    printed = without.run("node", "doctor", "--json")
+    found = [one for one in json.loads(printed.out)["checks"] if one["check"] == "full requests"]
+    assert found
+    assert not [one for one in found if "can be answered" in one["found"]], "nobody knows"
 
 
 def test_a_model_of_a_large_trace_takes_fewer_rows_unless_told_otherwise(devnet: Oracle) -> None:
@@ -74,3 +78,19 @@ def test_a_model_of_a_large_trace_takes_fewer_rows_unless_told_otherwise(devnet:
     added = devnet.json("model", "add", file, "--name", "plain", *plain)
     offer = ("operator", "offer", added["id"], "--price", "1", "--max-bond", "100")
     assert [one for one in devnet.json(*offer)["warnings"] if "found out" in one["what"]] == []
+
+
+def test_the_doctor_adds_up_the_places_of_all_offers_and_what_their_price_pays_for(
+    devnet: Oracle, tmp_path: Path
+) -> None:
+    devnet.json(*OFFER, "--capacity", "20000", "--min-time", "1000000")
+    quick = ("operator", "offer", "digits-mlp", "--price", "1", "--max-bond", "100")
+    devnet.json(*quick, "--capacity", "1", "--min-time", "60")
+    worth = devnet.with_settings(tmp_path / "worth", wei_per_opg=1)
+    checks = json.loads(worth.run("node", "doctor", "--json").out)["checks"]
+    (together,) = [one for one in checks if "can bind you to 20,000" in one["found"]]
+    assert (together["check"], together["status"]) == ("full requests", "warning")
+    assert "--min-time " in together["mend"]
+    dear = [one for one in checks if "does not pay for the dearest" in one["found"]]
+    assert {one["status"] for one in dear} == {"warning"}
+    assert [one for one in dear if "digits-encoder" in one["found"]]

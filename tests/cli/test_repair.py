@@ -116,6 +116,9 @@ def test_the_doctor_finds_nothing_wrong_with_a_node_that_works(node: Oracle, set
     assert found["healthy"] is True
     assert [one["check"] for one in found["checks"] if one["status"] == "skipped"] == []
     assert "✓ endpoint" in _healthy(node).out
+    last = found["checks"][-1]
+    assert last["check"] == "full requests"
+    assert last["found"].startswith("not timed, for a node runs here"), "which needs the machine"
 
 
 def _healthy(node: Oracle, *arguments: str) -> Printed:

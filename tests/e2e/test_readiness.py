@@ -86,6 +86,7 @@ async def test_a_signer_without_gas_is_named_with_what_to_send(world: World) -> 
     await world.chain.set_balance(signer, 21 * GAS_OF_AN_ANSWER * gas.price_wei)
     poor = await signer_gas(world.chain.rpc, signer)
     assert (poor.reveals, poor.enough) == (0, False), "none is kept for a trace"
+    assert poor.largest_answers == 0
     assert "or for 0 of the largest demands" in poor.in_words
 
 

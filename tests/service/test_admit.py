@@ -8,6 +8,7 @@ from oracle.core.job import Job, JobState
 from oracle.core.operator import Offer
 from oracle.core.request import Request
 from oracle.core.transaction import SendOutcome
+from oracle.errors import RunCutShort
 from oracle.service import admit as admitting
 from oracle.service.admit import Admit
 from oracle.service.breaker import Breaker
@@ -115,3 +116,23 @@ async def test_what_waits_for_a_place_is_not_what_a_trial_is_spent_on() -> None:
     assert await bench.admit.cycle()
     assert bench.states(waiting) == {JobState.SEEN}
     assert sorted(bench.jobs.now(one).state for one in free) == [JobState.ADMITTED, JobState.SEEN]
+
+
+async def test_a_model_that_cannot_be_loaded_now_holds_up_no_other_model(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Which are more than one round looks at, and were tried one by one, for the whole of it."""
+    monkeypatch.setattr(admitting, "_BATCH", 4)
+    bench = Bench()
+    bench.offer(FULL.id, 100)
+    bench.engine.broken[FULL.terms.program_root] = RunCutShort("the inference process ended")
+    held = bench.waiting(9)
+    free = bench.jobs.add(JobState.SEEN, request(model_id=OTHER.id))
+    assert await bench.admit.cycle()
+    assert bench.jobs.now(free).state is JobState.ADMITTED
+    assert bench.states(held) == {JobState.SEEN}
+    assert bench.engine.loads == 2, "once of each model in a round"
+    assert not await bench.admit.cycle(), "no hot loop"
+    bench.engine.broken.clear()
+    assert await bench.admit.cycle()
+    assert bench.jobs.now(held[0]).state is JobState.ADMITTED

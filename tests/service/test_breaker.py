@@ -8,6 +8,7 @@ import pytest
 
 from oracle.core.job import JobState
 from oracle.core.transaction import SendOutcome
+from oracle.court.message import MAX_RESULT_BYTES
 from oracle.errors import (
     ChainRefused,
     ChainUnreachable,
@@ -25,9 +26,9 @@ from oracle.errors import (
 )
 from oracle.service.admit import Admit
 from oracle.service.breaker import Breaker, Kind, kind_of
-from oracle.service.funds import Funds, FundsPolicy, gas_of
+from oracle.service.funds import GAS_OF_A_REVEAL, Funds, FundsPolicy, gas_of
 from oracle.service.intake import Intake
-from oracle.service.policy import Policy
+from oracle.service.policy import ANSWER_GAS, Policy, result_gas
 from tests.service.fakes import (
     OPERATOR,
     SIGNER,
@@ -229,22 +230,35 @@ async def test_below_the_minimum_is_said_and_below_the_floor_stops(
 
 
 async def test_without_limits_it_is_answers_and_reveals_at_the_price_of_the_day() -> None:
-    funds, gateway = purse(gas_of(20, 3) * 100)
+    funds, gateway = purse(gas_of(20, 4, 3) * 100)
     await funds.cycle()
     assert funds.trouble is None
     gateway.held -= 1
     await funds.cycle()
-    told = "now gas for 85 answers, or for 3 of the largest demands"
+    told = "now gas for 213 small answers, for 6 of the largest results, or for 9 of the largest"
     assert told in (funds.trouble or "")
-    gateway.held = gas_of(3, 1) * 100
+    gateway.held = gas_of(3, 1, 1) * 100
     await funds.cycle()
     assert funds.exhausted is None
     gateway.held -= 1
     await funds.cycle()
-    assert "or for 1 of the largest demands" in (funds.exhausted or "")
+    assert "or for 2 of the largest demands" in (funds.exhausted or "")
     gateway.held = 10**18
     await funds.cycle()
     assert (funds.trouble, funds.exhausted) == (None, None)
+
+
+async def test_the_floor_pays_for_a_largest_answer_and_the_minimum_for_four() -> None:
+    """By what answering it with the most bytes takes, and the headroom that its limit has."""
+    largest = (ANSWER_GAS + result_gas(MAX_RESULT_BYTES, for_consumer=False)) * 6 // 5
+    assert largest == pytest.approx(4_788_000, rel=0.001)
+    funds, gateway = purse(0)
+    await funds.cycle()
+    price = (await gateway.fees()).max_fee
+    shown = GAS_OF_A_REVEAL * price
+    assert funds.floor - shown >= largest * price
+    assert funds.minimum - 3 * shown >= 4 * largest * price
+    assert "for 0 of the largest results" in (funds.exhausted or "")
 
 
 # ---- intake
