@@ -58,7 +58,7 @@ class TraceUsage:
     held_bytes: int
     budget_bytes: int
     trouble: str | None
-    unkept: int = 0
+    unkept: int
 
 
 class TraceStore(Protocol):

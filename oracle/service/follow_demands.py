@@ -215,7 +215,7 @@ class _Unseen:
 
     missing: int = 0
     counts: tuple[int, int] = (0, 0)
-    """What the court had counted and logs had told of, when all answers were looked at."""
+    """What the court had counted and logs had told of, at the last look."""
     of: list[Job] = field(default_factory=list)
     cut_off: bool = False
     """Whether there were more answers than are looked at."""

@@ -16,7 +16,7 @@ from oracle.core import merkle
 from oracle.core.job import Job
 from oracle.core.tensor import decode_inputs
 from oracle.court.commitment import Commitment, commit
-from oracle.court.opening import Opening, open_trace, trace_place
+from oracle.court.opening import Opening, open_trace
 from oracle.errors import NotFound, OracleError, TraceMismatch
 from oracle.ports.contracts import RegistryContract
 from oracle.ports.inference import CommittedTrace, InferenceEngine
@@ -112,7 +112,6 @@ class MadeAgain:
     ) -> Opening:
         """As `TraceOpener`."""
         self._require(root)
-        trace_place(self.program, self.commitment.rows, row, tensor).check(first, count)
 
         def opened() -> Opening:
             return open_trace(

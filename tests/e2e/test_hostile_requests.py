@@ -6,9 +6,12 @@ ours is left pending (`tests.support`). Models that hang or crash are in `tests/
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
-from oracle.core.job import JobState
+from oracle.client import Requested
+from oracle.core.job import Job, JobState
 from oracle.core.request import Request
 from oracle.core.transaction import Purpose
 from oracle.core.types import Address
@@ -50,6 +53,22 @@ async def test_hostile_consumers_share_a_batch_with_honest_ones_and_hold_up_nobo
     assert (await world.storage.jobs.totals()).reverted == 0
 
 
+async def settled_though_hostile_in_the_block(
+    world: World, made: Sequence[Requested], consumers: Sequence[Address]
+) -> list[Job]:
+    """The consumers get other code after their answers were simulated, and before they are mined.
+    Waits until all is settled by a node that answers meanwhile."""
+    await world.chain.automine(False)
+    async with world.node():
+        for one in made:
+            await world.until_job(one.id, JobState.ANSWERING)
+        for consumer in consumers:
+            await world.chain.set_code(consumer, BURNS_ALL_GAS)
+        await world.chain.mine()
+        await world.chain.automine(True)
+        return await world.until_settled(*(one.id for one in made))
+
+
 async def test_a_consumer_that_turns_hostile_after_the_simulation_wastes_one_transaction_at_most(
     world: World,
 ) -> None:
@@ -57,13 +76,7 @@ async def test_a_consumer_that_turns_hostile_after_the_simulation_wastes_one_tra
     consumer = Address("0x" + "0bad" * 10)
     await world.chain.set_code(consumer, bytes.fromhex("00"))
     made = await world.ask(consumer=consumer, callback_gas_limit=GAS, eager=True)
-    await world.chain.automine(False)
-    async with world.node():
-        await world.until_job(made.id, JobState.ANSWERING)
-        await world.chain.set_code(consumer, BURNS_ALL_GAS)
-        await world.chain.mine()
-        await world.chain.automine(True)
-        (job,) = await world.until_settled(made.id)
+    (job,) = await settled_though_hostile_in_the_block(world, [made], [consumer])
     assert job.fee_earned == OPG
     assert (await world.storage.jobs.totals()).reverted <= 1
 
@@ -78,15 +91,7 @@ async def test_consumers_that_turn_hostile_together_do_not_revert_their_batch(
     for consumer in consumers:
         await world.chain.set_code(consumer, bytes.fromhex(before))
         asked.append(await world.ask(consumer=consumer, callback_gas_limit=400_000, eager=True))
-    await world.chain.automine(False)
-    async with world.node():
-        for made in asked:
-            await world.until_job(made.id, JobState.ANSWERING)
-        for consumer in consumers:
-            await world.chain.set_code(consumer, BURNS_ALL_GAS)
-        await world.chain.mine()
-        await world.chain.automine(True)
-        await world.until_settled(*(made.id for made in asked))
+    await settled_though_hostile_in_the_block(world, asked, consumers)
     totals = await world.storage.jobs.totals()
     assert totals.reverted == 0
     assert totals.transactions < 2 * len(asked), "most were answered in one batch"
@@ -101,15 +106,7 @@ async def test_who_shared_a_batch_that_reverted_is_answered_with_the_next_transa
     made = [await world.ask(digit(number)) for number in range(4)]
     for consumer in hostile:
         made.append(await world.ask(consumer=consumer, callback_gas_limit=400_000, eager=True))
-    await world.chain.automine(False)
-    async with world.node():
-        for one in made:
-            await world.until_job(one.id, JobState.ANSWERING)
-        for consumer in hostile:
-            await world.chain.set_code(consumer, BURNS_ALL_GAS)
-        await world.chain.mine()
-        await world.chain.automine(True)
-        await world.until_settled(*(one.id for one in made))
+    await settled_though_hostile_in_the_block(world, made, hostile)
     tried = []
     for one in made:
         sent = await world.storage.transactions.transactions_for(one.id)

@@ -133,7 +133,7 @@ class Held(Traces):
     held = 0
 
     async def usage(self) -> TraceUsage:
-        return TraceUsage(1, self.held, self.held, 1_000, None)
+        return TraceUsage(1, self.held, self.held, 1_000, None, 0)
 
 
 class Changing:
